@@ -1,0 +1,41 @@
+//! A finding: one rule met at one place of one artifact.
+
+use crate::rule::{Rule, Severity};
+
+/// One rule met at one place. Findings sort by (member, offset, rule, message).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule that was met.
+    pub rule: &'static Rule,
+    /// Severity; that of the rule unless a profile or policy changed it.
+    pub severity: Severity,
+    /// One sentence in plain words: what was found here.
+    pub message: String,
+    /// Path of archive members that leads to the place, outermost first, joined with `!`; `None` for the file itself.
+    pub member: Option<String>,
+    /// Byte offset inside the file or, with `member`, inside that member's content.
+    pub offset: Option<u64>,
+    /// The global concerned, as `module.qualname`.
+    pub global: Option<String>,
+}
+
+impl Finding {
+    /// A finding about the whole artifact.
+    pub fn new(rule: &'static Rule, message: impl Into<String>) -> Self {
+        Finding { rule, severity: rule.severity, message: message.into(), member: None, offset: None, global: None }
+    }
+    /// Sets the byte offset.
+    pub fn at(mut self, offset: u64) -> Self {
+        self.offset = Some(offset);
+        self
+    }
+    /// Sets the global.
+    pub fn global(mut self, name: impl Into<String>) -> Self {
+        self.global = Some(name.into());
+        self
+    }
+    /// The order of findings in every report.
+    pub fn sort_key(&self) -> (Option<&str>, Option<u64>, &'static str, &str) {
+        (self.member.as_deref(), self.offset, self.rule.id, &self.message)
+    }
+}

@@ -1,0 +1,34 @@
+//! mverify answers three questions about a machine-learning model file, offline, before anything loads it:
+//! are these the bytes that were expected, can loading them run code, and is the file what it claims to be.
+//!
+//! The library is silent and pure: it never prints, exits, reads the environment or the clock, and it touches no
+//! global thread pool. Whoever calls it decides about mapping, threads and time.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::dbg_macro,
+    clippy::exit,
+    clippy::todo,
+    clippy::unimplemented
+)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod budget;
+pub mod container;
+pub mod error;
+pub mod finding;
+pub mod format;
+pub mod outcome;
+pub mod pickle;
+pub mod rule;
+pub mod scan;
+pub mod source;
+pub mod torch;
+
+pub use budget::Limits;
+pub use error::Error;
+pub use finding::Finding;
+pub use outcome::{Coverage, Verdict};
+pub use rule::{Effect, Rule, Severity};

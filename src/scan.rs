@@ -1,0 +1,99 @@
+//! The scan of one artifact in progress: what may be spent, where we are, and what was found so far.
+//!
+//! Every parser takes `&mut Scan`, reports into it, and never decides about the verdict itself.
+
+use crate::budget::{Budget, Limits, Spent};
+use crate::finding::Finding;
+use crate::rule::{self, Rule};
+use std::ops::Range;
+
+/// What the caller wants to know, fixed for a run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Upper bounds.
+    pub limits: Limits,
+    /// Globals the user vouches for, as `module.qualname`.
+    pub trusted_globals: Vec<String>,
+    /// torch versions the weights_only question is asked for, as the user wrote them; empty means the newest known.
+    pub torch_versions: Vec<String>,
+}
+
+/// A check over bulk bytes that the one pass over the file makes while it hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeferredCrc {
+    /// Byte range of the file.
+    pub range: Range<u64>,
+    /// The CRC-32 these bytes must have.
+    pub expected: u32,
+    /// Member path, as in [`Finding::member`].
+    pub member: String,
+}
+
+/// The scan of one artifact.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// What was asked.
+    pub settings: &'a Settings,
+    /// What is left of the limits.
+    pub budget: Budget,
+    findings: Vec<Finding>,
+    members: Vec<String>,
+    deferred: Vec<DeferredCrc>,
+}
+
+impl<'a> Scan<'a> {
+    /// An empty scan with a full budget.
+    pub fn new(settings: &'a Settings) -> Self {
+        Scan {
+            settings,
+            budget: Budget::new(settings.limits.clone()),
+            findings: Vec::new(),
+            members: Vec::new(),
+            deferred: Vec::new(),
+        }
+    }
+    /// Notes a finding at the current member.
+    pub fn find(&mut self, mut finding: Finding) {
+        if finding.member.is_none() && !self.members.is_empty() {
+            finding.member = Some(self.members.join("!"));
+        }
+        self.findings.push(finding);
+    }
+    /// Notes that `rule` was met at `offset` of the current member.
+    pub fn report(&mut self, rule: &'static Rule, offset: u64, message: impl Into<String>) {
+        self.find(Finding::new(rule, message).at(offset));
+    }
+    /// Notes that a limit was reached.
+    pub fn spent(&mut self, spent: Spent, offset: u64) {
+        self.report(&rule::format::OVER_BUDGET, offset, format!("stopped at the limit {}", spent.0));
+    }
+    /// Goes into an archive member, for the places of findings. Fails with `max_depth` when nested too deeply.
+    pub fn enter(&mut self, member: impl Into<String>) -> Result<(), Spent> {
+        if self.members.len() >= self.budget.limits().max_depth as usize {
+            return Err(Spent("max_depth"));
+        }
+        self.members.push(member.into());
+        Ok(())
+    }
+    /// Leaves the innermost member.
+    pub fn leave(&mut self) {
+        self.members.pop();
+    }
+    /// How many members deep we are.
+    pub fn depth(&self) -> usize {
+        self.members.len()
+    }
+    /// Asks the bulk pass to check a CRC-32 over stored bytes of the outermost file.
+    pub fn defer_crc(&mut self, range: Range<u64>, expected: u32, member: String) {
+        self.deferred.push(DeferredCrc { range, expected, member });
+    }
+    /// Findings so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+    /// Ends the scan: the findings in report order, and the checks left to the bulk pass.
+    pub fn finish(mut self) -> (Vec<Finding>, Vec<DeferredCrc>) {
+        self.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        (self.findings, self.deferred)
+    }
+}

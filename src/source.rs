@@ -1,0 +1,95 @@
+//! Bytes that can be read at any offset: a file, a mapping, a buffer, or a part of one of these.
+//!
+//! Threat: the bytes may change while they are read. Parsers therefore never look at a source twice: they take a
+//! [`View::copy`], and the source remembers what it handed out so that the same copy is hashed (no double fetch).
+
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
+
+/// Random access to bytes of a fixed length.
+pub trait ReadAt: Send + Sync {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+    /// Fills `buf` from `offset`; `UnexpectedEof` if the source ends before.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+    /// A stable copy of a range, or the bytes themselves where they cannot change. The default reads.
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut buf = Vec::new();
+        buf.try_reserve_exact(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        buf.resize(len, 0);
+        self.read_at(range.start, &mut buf)?;
+        Ok(Cow::Owned(buf))
+    }
+    /// True if there are no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ReadAt for [u8] {
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset.saturating_add(<[u8]>::len(buf) as u64);
+        buf.copy_from_slice(&ReadAt::copy(self, offset..end)?);
+        Ok(())
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        let start = usize::try_from(range.start).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let end = usize::try_from(range.end).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        self.get(start..end).map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// A window on a source. Offsets are relative to the window.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    source: &'a dyn ReadAt,
+    start: u64,
+    len: u64,
+}
+
+impl<'a> View<'a> {
+    /// The whole source.
+    pub fn new(source: &'a dyn ReadAt) -> Self {
+        View { source, start: 0, len: source.len() }
+    }
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+    /// True if there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Offset of this window in its source.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+    /// A part of this window; `None` if the range is not inside it.
+    pub fn sub(&self, range: Range<u64>) -> Option<View<'a>> {
+        let len = range.end.checked_sub(range.start)?;
+        if range.end > self.len {
+            return None;
+        }
+        Some(View { source: self.source, start: self.start.checked_add(range.start)?, len })
+    }
+    /// A stable copy of a range; `UnexpectedEof` if it is not inside the window.
+    pub fn copy(&self, range: Range<u64>) -> io::Result<Cow<'a, [u8]>> {
+        let sub = self.sub(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.source.copy(sub.start..sub.start.saturating_add(sub.len))
+    }
+    /// The first `n` bytes, or all of them where there are fewer.
+    pub fn head(&self, n: u64) -> io::Result<Cow<'a, [u8]>> {
+        self.copy(0..n.min(self.len))
+    }
+    /// Fills `buf` from `offset`, for bulk bytes that are streamed and not parsed.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let sub = self.sub(offset..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.source.read_at(sub.start, buf)
+    }
+}
