@@ -44,6 +44,31 @@ impl ReadAt for [u8] {
     }
 }
 
+/// Bytes held elsewhere, as a source: `View::new(&bytes)` with `bytes: &[u8]`.
+impl ReadAt for &[u8] {
+    fn len(&self) -> u64 {
+        ReadAt::len(*self)
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        ReadAt::read_at(*self, offset, buf)
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        ReadAt::copy(*self, range)
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> u64 {
+        ReadAt::len(self.as_slice())
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        ReadAt::read_at(self.as_slice(), offset, buf)
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        ReadAt::copy(self.as_slice(), range)
+    }
+}
+
 /// A window on a source. Offsets are relative to the window.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
