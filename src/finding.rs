@@ -39,3 +39,24 @@ impl Finding {
         (self.member.as_deref(), self.offset, self.rule.id, &self.message)
     }
 }
+
+/// Text from a file as it may be shown: escaped, and cut after 120 characters.
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text.escape_debug().take(121).collect();
+    if let Some((cut, _)) = shown.char_indices().nth(120) {
+        shown.truncate(cut);
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_short_and_escaped() {
+        assert_eq!(shown("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), 121);
+    }
+}

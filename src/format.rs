@@ -4,9 +4,17 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 use crate::finding::Finding;
-use crate::rule;
+use crate::pickle::{self, Dialect};
+use crate::rule::format as rules;
 use crate::scan::Scan;
 use crate::source::View;
+use detect::{Codec, Kind, Picture};
+use std::io;
+
+pub mod detect;
+mod name;
+mod opaque;
+mod text;
 
 /// What part an artifact plays in a model directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +40,139 @@ pub struct Identity {
     pub role: Role,
 }
 
+impl Identity {
+    const fn new(format: &'static str, role: Role) -> Self {
+        Identity { format, role }
+    }
+}
+
+/// A file whose content could not be told.
+const UNKNOWN: Identity = Identity::new("unknown", Role::Opaque);
+
 /// Identifies the content of `view`, checks it, and descends into it. `name` is used only to notice a name that lies.
 pub fn examine(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> Identity {
-    let _ = (view, name);
-    scan.find(Finding::new(&rule::format::UNKNOWN_FORMAT, "the content is of no known format"));
-    Identity { format: "unknown", role: Role::Opaque }
+    let identity = dispatch(view, name, scan).unwrap_or_else(|error| {
+        unreadable(&error, scan);
+        UNKNOWN
+    });
+    name::compare(name, identity, scan);
+    identity
+}
+
+fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    let kind = detect::identify(view)?;
+    let identity = match kind {
+        Kind::Empty => return Ok(name::empty(name, scan)),
+        Kind::Zeros => {
+            let message = "the file begins with zeros, as a preallocated or interrupted download does";
+            scan.report(&rules::UNKNOWN_FORMAT, 0, message);
+            UNKNOWN
+        }
+        Kind::Pickle | Kind::TorchLegacy => return pickled(view, scan),
+        Kind::Text(encoding) => match second_reading(view, kind, scan)? {
+            Some(identity) => return Ok(identity),
+            None => return text::check(view, encoding, name, scan),
+        },
+        Kind::Unknown => match second_reading(view, kind, scan)? {
+            Some(identity) => return Ok(identity),
+            None => {
+                scan.find(Finding::new(&rules::UNKNOWN_FORMAT, "the content is of no known format"));
+                return Ok(UNKNOWN);
+            }
+        },
+        Kind::Opaque(opaque) if opaque.identity.role == Role::Code => {
+            scan.report(&rules::NATIVE_CODE, 0, format!("this is {}", opaque.what));
+            opaque.identity
+        }
+        Kind::Opaque(opaque) => {
+            scan.report(&rules::UNSUPPORTED, 0, format!("this is {}, which mverify does not read yet", opaque.what));
+            opaque.identity
+        }
+        Kind::Zip => unsupported("zip", Role::Loadable, scan),
+        Kind::Tar => unsupported("tar", Role::Loadable, scan),
+        Kind::Compressed(codec) => unsupported(codec.name(), Role::Loadable, scan),
+        Kind::Npy => unsupported("npy", Role::Loadable, scan),
+        Kind::Safetensors => unsupported("safetensors", Role::Loadable, scan),
+        Kind::Gguf => unsupported("gguf", Role::Loadable, scan),
+        Kind::Image(Picture::Png | Picture::Jpeg | Picture::Gif | Picture::Webp | Picture::Bmp | Picture::Ico) => {
+            unsupported("image", Role::Inert, scan)
+        }
+    };
+    if second_reading(view, kind, scan)?.is_some() {
+        let message = format!("the file is {} and also a pickle that names globals", identity.format);
+        scan.report(&rules::POLYGLOT, 0, message);
+    }
+    Ok(identity)
+}
+
+fn unsupported(format: &'static str, role: Role, scan: &mut Scan<'_>) -> Identity {
+    scan.report(&rules::UNSUPPORTED, 0, format!("mverify does not read {format} yet"));
+    Identity::new(format, role)
+}
+
+/// A file that starts as a pickle.
+fn pickled(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    let bytes = view.head(scan.budget.limits().max_header_bytes)?;
+    pickle::check(&bytes, 0, Dialect::Plain, scan);
+    Ok(Identity::new("pickle", Role::Loadable))
+}
+
+/// Reads `view` as a pickle whatever it looks like: `pickle.load` does not care about magic numbers, and protocols 0
+/// and 1 have none. It counts as one if its opcodes reach a global, or a STOP at the end of the file. What the attempt
+/// found is then kept; otherwise it leaves no trace.
+fn second_reading(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Option<Identity>> {
+    let _ = kind;
+    let bytes = view.head(scan.budget.limits().max_header_bytes.min(1 << 20))?;
+    let mut trial = Scan::new(scan.settings);
+    let summary = pickle::check(&bytes, 0, Dialect::Plain, &mut trial);
+    let whole = summary.complete && summary.consumed == view.len();
+    if summary.globals.is_empty() && !whole {
+        return Ok(None);
+    }
+    for finding in trial.finish().0 {
+        scan.find(finding);
+    }
+    Ok(Some(Identity::new("pickle", Role::Loadable)))
+}
+
+/// Reports bytes that could not be read.
+pub(crate) fn unreadable(error: &io::Error, scan: &mut Scan<'_>) {
+    scan.find(Finding::new(&rules::UNREADABLE, format!("reading failed: {error}")));
+}
+
+impl Codec {
+    /// Format name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip",
+            Codec::Zlib => "zlib",
+            Codec::Bzip2 => "bzip2",
+            Codec::Xz => "xz",
+            Codec::Lzma => "lzma",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::examine;
+    use crate::{Verdict, rule};
+
+    #[test]
+    fn native_code_is_not_ok() {
+        let found = examine(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", "tool");
+        assert_eq!(found.identity, Identity::new("elf", Role::Code));
+        assert_eq!(found.verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn binary_junk_is_unknown() {
+        let found = examine(&[7, 1, 200, 3, 9, 255, 0, 0, 1], "x.bin");
+        assert_eq!(found.identity, UNKNOWN);
+        assert!(found.has(&rule::format::UNKNOWN_FORMAT));
+        assert_eq!(found.verdict(), Verdict::Unknown);
+    }
 }

@@ -25,6 +25,8 @@ pub mod pickle;
 pub mod rule;
 pub mod scan;
 pub mod source;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod torch;
 
 pub use budget::Limits;

@@ -12,4 +12,25 @@ rules! {
     OVER_BUDGET = "MV-FMT-003" Medium Unproven, "a limit was reached before the file was fully read",
         why: "Hostile files try to exhaust scanners. What lies past the limit was not looked at, so nothing is proven.",
         todo: "If you trust the source, raise the named limit and run again.", fixture: "";
+    UNSUPPORTED = "MV-FMT-004" Medium Unproven, "the format is known but not read",
+        why: "mverify recognises this format but has no parser for it, so nothing inside it was looked at.",
+        todo: "Convert the weights to safetensors, or judge the file by other means.", fixture: "format/keras.h5";
+    POLYGLOT = "MV-FMT-005" High Bad, "the file is two formats at once",
+        why: "Which loader opens the file decides what it does. Scanners that stop at the first format miss the other (nullifAI, CVE-2025-1889). Honest writers never make such files.",
+        todo: "Do not load this file.", fixture: "format/polyglot.npy";
+    NAME_LIES = "MV-FMT-006" Medium Note, "the name says one format, the content is another",
+        why: "Tools that go by the name skip such files or hand them to the wrong loader; scanners were bypassed this way (CVE-2025-10155).",
+        todo: "Ask the publisher why, and rename the file to what it is.", fixture: "format/pickle.safetensors";
+    NOT_WEIGHTS = "MV-FMT-007" Medium Unproven, "something else stands in place of weights",
+        why: "A failed download leaves an error page, a short text or an empty file under the name of the weights.",
+        todo: "Fetch the file again and compare its size and digest with the publisher's.", fixture: "format/page.bin";
+    POINTER = "MV-FMT-008" Medium Unproven, "a git-lfs pointer instead of the content",
+        why: "The repository was cloned without git-lfs, or the file was fetched from a raw URL: this text only names the content.",
+        todo: "Run `git lfs pull`, or download the file itself.", fixture: "format/pointer.safetensors";
+    NATIVE_CODE = "MV-FMT-009" Medium Unvetted, "a program or native library",
+        why: "Machine code can do anything once it is run or loaded, and nothing here can prove what it does.",
+        todo: "Remove it from the model directory unless you know why it is there.", fixture: "format/program.so";
+    SCRIPT = "MV-FMT-010" Medium Note, "source code that a loader may be told to run",
+        why: "Python files beside weights are run by loaders that are given trust_remote_code=True.",
+        todo: "Read it before you allow it to run; pin the revision you read.", fixture: "format/modeling.py";
 }

@@ -1,0 +1,168 @@
+//! Text: prose, vocabularies, configuration, scripts, and what servers send in place of a file.
+//!
+//! The whole file is read once, in blocks, so memory does not grow with it; time is linear. Threat: binary content
+//! behind a page of text, and downloads that are no model at all.
+
+use super::detect::{self, Encoding, HEAD};
+use super::{Identity, Role, UNKNOWN, name};
+use crate::rule::format as rules;
+use crate::scan::Scan;
+use crate::source::View;
+use std::io;
+
+/// Bytes read at a time.
+const BLOCK: usize = 1 << 16;
+
+/// Checks that `view` is text to its end, and what kind.
+pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    if let Some(at) = binary_at(view, encoding)? {
+        scan.report(&rules::UNKNOWN_FORMAT, at, "the file starts as text and turns into something else here");
+        return Ok(UNKNOWN);
+    }
+    let head = view.head(HEAD)?;
+    let start = head.trim_ascii_start();
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    if start.starts_with(b"version https://git-lfs.github.com/spec/") {
+        let message = "a git-lfs pointer stands here; the content was never fetched";
+        scan.report(&rules::POINTER, 0, message);
+        return Ok(Identity::new("lfs-pointer", Role::Opaque));
+    }
+    if starts_with_any(start, &["<!doctype html", "<html"]) {
+        if matches!(name::promise(name), name::Promise::Weights(_)) {
+            scan.report(&rules::NOT_WEIGHTS, 0, "a web page stands here, as after a failed or refused download");
+        }
+        return Ok(Identity::new("html", Role::Inert));
+    }
+    if start.starts_with(b"#!") {
+        scan.report(&rules::SCRIPT, 0, "the file is a script");
+        return Ok(Identity::new("script", Role::Code));
+    }
+    Ok(match name::extension(name).as_str() {
+        "py" => {
+            scan.report(&rules::SCRIPT, 0, "the file is Python source");
+            Identity::new("python", Role::Code)
+        }
+        "yaml" | "yml" => Identity::new("yaml", Role::Config),
+        _ if matches!(start.first(), Some(b'{' | b'[')) => Identity::new("json", Role::Config),
+        _ => Identity::new("text", Role::Inert),
+    })
+}
+
+fn starts_with_any(bytes: &[u8], starts: &[&str]) -> bool {
+    starts.iter().any(|start| bytes.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes())))
+}
+
+/// Offset of the first byte that is not text of this encoding.
+fn binary_at(view: &View<'_>, encoding: Encoding) -> io::Result<Option<u64>> {
+    let mut block = vec![0; BLOCK];
+    let mut at = 0u64;
+    let mut carry = 0usize;
+    while at < view.len() {
+        let left = view.len().saturating_sub(at);
+        let fresh = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK.saturating_sub(carry));
+        let end = carry.saturating_add(fresh);
+        let Some(part) = block.get_mut(carry..end) else { break };
+        view.read_at(at, part)?;
+        let start = at.saturating_sub(u64::try_from(carry).unwrap_or(0));
+        at = at.saturating_add(u64::try_from(fresh).unwrap_or(0));
+        let part = block.get(..end).unwrap_or_default();
+        let good = good_prefix(part, encoding, at == view.len());
+        match good {
+            Ok(consumed) => {
+                carry = end.saturating_sub(consumed);
+                block.copy_within(consumed..end, 0);
+            }
+            Err(bad) => return Ok(Some(start.saturating_add(u64::try_from(bad).unwrap_or(0)))),
+        }
+    }
+    Ok(None)
+}
+
+/// How many bytes of `part` are complete characters, or where the first bad one is.
+fn good_prefix(part: &[u8], encoding: Encoding, last: bool) -> Result<usize, usize> {
+    if encoding == Encoding::Utf8 {
+        if let Some(bad) = part.iter().position(|&b| detect::is_binary_control(b)) {
+            return Err(bad);
+        }
+        return match std::str::from_utf8(part) {
+            Ok(_) => Ok(part.len()),
+            Err(error) if error.error_len().is_none() && !last => Ok(error.valid_up_to()),
+            Err(error) => Err(error.valid_up_to()),
+        };
+    }
+    let mut pairs = part.chunks_exact(2);
+    let mut at = 0usize;
+    let mut high = false;
+    for pair in &mut pairs {
+        let &[a, b] = pair else { break };
+        let unit = if encoding == Encoding::Utf16Le { u16::from_le_bytes([a, b]) } else { u16::from_be_bytes([a, b]) };
+        let low = (0xdc00..0xe000).contains(&unit);
+        let control = u8::try_from(unit).is_ok_and(detect::is_binary_control);
+        if control || low != high {
+            return Err(at);
+        }
+        high = (0xd800..0xdc00).contains(&unit);
+        at = at.saturating_add(2);
+    }
+    match (high, pairs.remainder().is_empty()) {
+        (false, true) => Ok(at),
+        _ if last => Err(at),
+        (true, _) => Ok(at.saturating_sub(2)),
+        (false, false) => Ok(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rule::format as rules;
+    use crate::testing::{examine, shared};
+    use crate::{Verdict, format::Role};
+
+    #[test]
+    fn text_is_inert_to_its_last_byte_only() {
+        let mut text = "wörter ".repeat(40_000).into_bytes();
+        assert_eq!(examine(&text, "vocab.txt").verdict(), Verdict::Ok);
+        text.push(0);
+        let found = examine(&text, "vocab.txt");
+        assert_eq!(found.verdict(), Verdict::Unknown);
+        assert_eq!(found.findings[0].offset, Some(text.len() as u64 - 1));
+        text.pop();
+        text.push(0xc3);
+        assert_eq!(examine(&text, "vocab.txt").verdict(), Verdict::Unknown, "half a character");
+    }
+
+    #[test]
+    fn utf16_needs_whole_pairs() {
+        let mut text = vec![0xff, 0xfe];
+        text.extend("héllo 😀".repeat(20_000).encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(examine(&text, "notes.txt").verdict(), Verdict::Ok);
+        text.truncate(text.len() - 2);
+        assert_eq!(examine(&text, "notes.txt").verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn pointers_and_pages_are_named() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+        let found = examine(pointer, "model.safetensors");
+        assert_eq!(found.identity.format, "lfs-pointer");
+        assert!(found.has(&rules::POINTER));
+        assert_eq!(found.verdict(), Verdict::Unknown);
+        let page = b"<!DOCTYPE html><html><body>403</body></html>";
+        assert!(examine(page, "model.pt").has(&rules::NOT_WEIGHTS));
+        assert_eq!(examine(page, "model.pt").verdict(), Verdict::Unknown);
+        assert_eq!(examine(page, "index.html").verdict(), Verdict::Ok);
+    }
+
+    #[test]
+    fn scripts_are_code() {
+        assert_eq!(examine(b"#!/bin/sh\necho\n", "run").identity.role, Role::Code);
+        assert_eq!(examine(b"import os\n", "modeling_x.py").identity.format, "python");
+    }
+
+    #[test]
+    fn ordinary_companions_are_ok() {
+        let Some(shared) = shared() else { return };
+        let text = std::fs::read(shared.join("corpus/benign/generated/README.md")).unwrap();
+        assert_eq!(examine(&text, "README.md").verdict(), Verdict::Ok);
+    }
+}

@@ -1,0 +1,48 @@
+//! Helpers of unit tests.
+#![allow(clippy::print_stderr)] // a skipped test says why
+
+use crate::finding::Finding;
+use crate::format::{self, Identity};
+use crate::outcome::{Outcome, Verdict};
+use crate::rule::Severity;
+use crate::scan::{Scan, Settings};
+use crate::source::View;
+use std::path::PathBuf;
+
+/// The folder of shared samples: `$MVERIFY_SHARED`, or `../shared` beside the project. Says so where there is none, and
+/// the test returns.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let path = std::env::var_os("MVERIFY_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: no shared samples at {}", path.display());
+    None
+}
+
+/// What an examination said.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) identity: Identity,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Examined {
+    /// The verdict with the default `--fail-on`.
+    pub(crate) fn verdict(&self) -> Verdict {
+        Outcome::judge(&self.findings, Severity::High).verdict()
+    }
+    /// True if a finding of this rule id is there.
+    pub(crate) fn has(&self, rule: &crate::rule::Rule) -> bool {
+        self.findings.iter().any(|finding| finding.rule == rule)
+    }
+}
+
+/// Examines bytes under a name, with default settings.
+pub(crate) fn examine(bytes: &[u8], name: &str) -> Examined {
+    let settings = Settings::default();
+    let mut scan = Scan::new(&settings);
+    let identity = format::examine(&View::new(&bytes), name, &mut scan);
+    Examined { identity, findings: scan.finish().0 }
+}
