@@ -3,6 +3,8 @@
 //! Knows nothing of files: it gets bytes and reports into a [`Scan`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+pub mod globals;
+
 use crate::scan::Scan;
 
 /// Who will read the stream, which decides about persistent ids and raw bytes between opcodes.

@@ -1,0 +1,117 @@
+//! What we know about the globals that pickles name: which are vetted, in what use and shape, and which are dangerous.
+//!
+//! The knowledge is text: `manifests/globals/` (its README states the criteria), compiled in. A table is split into lines
+//! when a global of its package is first asked for, so a file that names nothing pays nothing; a lookup is a binary search
+//! per section of at most a few tables. Names come from hostile files: they are compared, never interpreted, and a lookup
+//! costs at most O(length of the names × log of the table).
+
+mod python2;
+mod table;
+
+pub use python2::python3_name;
+
+/// How a vetted global may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A class. `cls.__new__(cls, *args)` (NEWOBJ, NEWOBJ_EX, `copyreg._reconstructor`) and filling the instance (BUILD)
+    /// run nothing of an attacker's choice. Calling it (REDUCE, OBJ, INST) is a separate permission: [`Vetted::call`].
+    Class,
+    /// A function that may be called, under its shape if it has one; it may be named as data too.
+    Function,
+    /// May be named as data (a ufunc, a scorer, a type in a table) but not called, built or constructed.
+    Reference,
+}
+
+/// A global whose use was reviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vetted {
+    /// What it is.
+    pub kind: Kind,
+    /// It may be called with any vetted arguments: true for functions, and for classes whose constructor is harmless.
+    pub call: bool,
+    /// Instances may take SETITEM(S), APPEND(S) and ADDITEMS: the class is a plain container.
+    pub items: bool,
+    /// An enumeration: `getattr(cls, "NAME")` with a constant name without a leading underscore is one of its members.
+    pub members: bool,
+    /// The argument rule that holds when it is called (one of [`SHAPES`]); `None`: any vetted arguments.
+    pub shape: Option<&'static str>,
+    /// Why it is vetted, in a few words.
+    pub why: &'static str,
+}
+
+/// A global that no saved model needs and that can run code, or touch files, processes or the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dangerous {
+    /// What it does, as in "os.system … *runs commands*".
+    pub what: &'static str,
+}
+
+/// What we know of a global.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Reviewed, within the stated use.
+    Vetted(Vetted),
+    /// Listed as dangerous, by itself or with its module.
+    Dangerous(Dangerous),
+    /// Not vetted, though the table of its package is complete: nothing that is ordinarily saved names it.
+    Covered,
+    /// Of a package we do not know.
+    Unvetted,
+}
+
+/// The argument rules, and what each demands of a call. The machine implements them.
+pub static SHAPES: &[(&str, &str)] = &[
+    ("latin1-encode", "exactly (constant str, \"latin1\" or \"latin-1\")"),
+    (
+        "const-getattr",
+        "exactly (object, constant name without dot): the object is a vetted class or an instance of one, and the pair \
+         `Class.name` is vetted itself or a member of an enumeration",
+    ),
+    ("partial-of-vetted", "the first argument, and the callable set by BUILD, may be called without a shape"),
+    (
+        "callable-args",
+        "every global among the arguments may be called without a shape, and no argument is a computed callable",
+    ),
+    ("reconstructor", "(vetted class, builtins.object or a vetted builtin class, state)"),
+    ("np-reconstruct", "(vetted class, shape, type code): an array to be filled by BUILD"),
+    ("np-scalar", "(dtype, bytes): a dtype without objects"),
+    ("np-dtype", "(constant str or vetted class, flags …): a dtype to be filled by BUILD"),
+    ("load-from-bytes", "bytes that are a torch file: checked in turn"),
+    ("rebuild-tensor", "a tensor over a storage: bounds are checked against the storage"),
+    (
+        "rebuild-from-type",
+        "(function, vetted class, arguments, state): the function is vetted to be called, in its own shape",
+    ),
+    ("type-of-none", "exactly one argument: None, NotImplemented or Ellipsis"),
+    ("one-argument", "exactly one argument"),
+    ("newobj", "(vetted class, arguments …): the same as NEWOBJ or NEWOBJ_EX of that class"),
+    ("array-file", "joblib before 0.10: the array is a file beside the pickle, or follows in the stream"),
+    ("array-wrapper", "joblib: raw array bytes follow BUILD in the stream"),
+    ("default-factory", "no argument, None, or one global that may be called without arguments"),
+    ("plain-names", "constant names or indices; no dot, no leading underscore"),
+    ("sized", "an integer argument is a size: at most max_decompressed bytes"),
+];
+
+/// What is known of `qualname` in `module`, both exactly as unpickling would look them up (Python-2 names mapped before, by
+/// [`python3_name`]). Exact pairs outrank entries for whole modules; dotted and dunder names count only where listed.
+pub fn lookup(module: &str, qualname: &str) -> Standing {
+    let package = module.split('.').next().unwrap_or(module);
+    let mut covered = false;
+    for table in table::all() {
+        if !table.holds(package) {
+            continue;
+        }
+        covered |= table.complete();
+        if let Some(standing) = table.exact(module, qualname) {
+            return standing;
+        }
+    }
+    match table::dangerous_module(module) {
+        Some(what) => Standing::Dangerous(Dangerous { what }),
+        None if covered => Standing::Covered,
+        None => Standing::Unvetted,
+    }
+}
+
+#[cfg(test)]
+mod tests;

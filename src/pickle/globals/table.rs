@@ -1,0 +1,231 @@
+//! The text form of the tables, and its reader.
+//!
+//! ```text
+//! packages: torch functorch        top-level packages whose globals stand here
+//! versions: torch 2.15.0           what it was made from
+//! complete: yes                    nothing else of these packages is ordinarily pickled
+//!
+//! [class call] why it is safe      a section: kind, permissions, shape=NAME; then the reason
+//! torch.nn: Name Name              a module and its names; sorted, one line per module and section
+//! ```
+//!
+//! Kinds are `class`, `function`, `reference` and `dangerous`; permissions are `call`, `items` and `members`. In a dangerous
+//! section the name `*` stands for everything in the module and below it. `#` begins a comment line. The texts are our own
+//! and tests refuse any line that does not parse; here such a line simply vets nothing. Bound: one pass over a table, once.
+
+use super::{Dangerous, Kind, SHAPES, Standing, Vetted};
+use std::sync::OnceLock;
+
+/// One file of `manifests/globals/`.
+pub struct Table {
+    /// Path under `manifests/globals/`, for messages of tests.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub name: &'static str,
+    text: &'static str,
+    header: OnceLock<Header>,
+    sections: OnceLock<Vec<Section>>,
+}
+
+/// The lines before the first section.
+#[derive(Default)]
+pub struct Header {
+    /// Top-level packages, sorted.
+    packages: Vec<&'static str>,
+    /// Whatever of these packages is not listed is not ordinarily pickled.
+    pub complete: bool,
+}
+
+/// Names that share a standing.
+struct Section {
+    standing: Standing,
+    /// (module, its names), in order of module.
+    lines: Vec<(&'static str, &'static str)>,
+}
+
+/// A line that is no part of the grammar.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The line.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub line: &'static str,
+}
+
+macro_rules! tables {
+    ($($name:literal),* $(,)?) => {
+        [$(Table::new($name, include_str!(concat!("../../../manifests/globals/", $name)))),*]
+    };
+}
+
+static TABLES: [Table; 5] = tables![
+    "reviewed/dangerous.txt", // first: see `dangerous_module`
+    "reviewed/joblib.txt",
+    "reviewed/numpy.txt",
+    "reviewed/stdlib.txt",
+    "reviewed/torch.txt",
+];
+
+/// Every table.
+pub fn all() -> &'static [Table] {
+    &TABLES
+}
+
+/// What everything in `module` is said to do, if the module or a package above it is dangerous as a whole.
+pub fn dangerous_module(module: &str) -> Option<&'static str> {
+    let table = TABLES.first()?;
+    let mut above = Some(module);
+    while let Some(module) = above {
+        if let Some(Standing::Dangerous(Dangerous { what })) = table.exact(module, "*") {
+            return Some(what);
+        }
+        above = module.rsplit_once('.').map(|(above, _)| above);
+    }
+    None
+}
+
+impl Table {
+    const fn new(name: &'static str, text: &'static str) -> Self {
+        Table { name, text, header: OnceLock::new(), sections: OnceLock::new() }
+    }
+
+    fn header(&self) -> &Header {
+        self.header.get_or_init(|| read_header(self.text).unwrap_or_default())
+    }
+
+    /// True if globals of the top-level package stand here.
+    pub fn holds(&self, package: &str) -> bool {
+        self.header().packages.binary_search(&package).is_ok()
+    }
+
+    /// True if what is not listed of these packages is not ordinarily pickled.
+    pub fn complete(&self) -> bool {
+        self.header().complete
+    }
+
+    /// The standing of exactly this pair.
+    pub fn exact(&self, module: &str, name: &str) -> Option<Standing> {
+        let sections = self.sections.get_or_init(|| read_sections(self.text).unwrap_or_default());
+        sections
+            .iter()
+            .find(|section| section.names(module).any(|listed| listed == name))
+            .map(|section| section.standing)
+    }
+}
+
+impl Section {
+    fn names(&self, module: &str) -> impl Iterator<Item = &'static str> {
+        let at = self.lines.binary_search_by(|(listed, _)| listed.cmp(&module));
+        let names = at.ok().and_then(|at| self.lines.get(at)).map_or("", |(_, names)| names);
+        names.split_ascii_whitespace()
+    }
+}
+
+fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn read_header(text: &'static str) -> Result<Header, Malformed> {
+    let mut header = Header::default();
+    for line in lines(text).take_while(|line| !line.starts_with('[')) {
+        match line.split_once(": ") {
+            Some(("packages", list)) => header.packages.extend(list.split_ascii_whitespace()),
+            Some(("complete", "yes")) => header.complete = true,
+            Some(("complete", "no") | ("versions", _)) => {}
+            _ => return Err(Malformed { line }),
+        }
+    }
+    header.packages.sort_unstable();
+    Ok(header)
+}
+
+fn read_sections(text: &'static str) -> Result<Vec<Section>, Malformed> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in lines(text).skip_while(|line| !line.starts_with('[')) {
+        if let Some(rest) = line.strip_prefix('[') {
+            let standing = rest.split_once("] ").and_then(|(words, why)| read_standing(words, why));
+            sections.push(Section { standing: standing.ok_or(Malformed { line })?, lines: Vec::new() });
+        } else {
+            let entry = line.split_once(": ").filter(|(module, _)| !module.contains(' ')).ok_or(Malformed { line })?;
+            sections.last_mut().ok_or(Malformed { line })?.lines.push(entry);
+        }
+    }
+    Ok(sections)
+}
+
+fn read_standing(words: &'static str, why: &'static str) -> Option<Standing> {
+    if words == "dangerous" {
+        return Some(Standing::Dangerous(Dangerous { what: why }));
+    }
+    let mut words = words.split(' ');
+    let kind = match words.next()? {
+        "class" => Kind::Class,
+        "function" => Kind::Function,
+        "reference" => Kind::Reference,
+        _ => return None,
+    };
+    let call = kind == Kind::Function;
+    let mut vetted = Vetted { kind, call, items: false, members: false, shape: None, why };
+    for word in words {
+        match word {
+            "call" => vetted.call = true,
+            "items" => vetted.items = true,
+            "members" => vetted.members = true,
+            _ => {
+                let shape = word.strip_prefix("shape=")?;
+                vetted.shape = Some(SHAPES.iter().find(|(name, _)| *name == shape)?.0);
+            }
+        }
+    }
+    Some(Standing::Vetted(vetted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_table_parses_and_is_in_order() {
+        for table in all() {
+            let header = read_header(table.text).unwrap_or_else(|bad| panic!("{}: {}", table.name, bad.line));
+            let sections = read_sections(table.text).unwrap_or_else(|bad| panic!("{}: {}", table.name, bad.line));
+            assert!(!header.packages.is_empty() && !sections.is_empty(), "{}", table.name);
+            for section in &sections {
+                assert!(!section.lines.is_empty(), "{}: an empty section", table.name);
+                for pair in section.lines.windows(2) {
+                    assert!(pair[0].0 < pair[1].0, "{}: {} stands before {}", table.name, pair[0].0, pair[1].0);
+                }
+                for (module, _) in &section.lines {
+                    let package = module.split('.').next().unwrap();
+                    assert!(table.holds(package), "{}: {module} is not in its packages", table.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_pair_is_listed_twice() {
+        let mut seen = HashMap::new();
+        for table in all() {
+            for section in read_sections(table.text).unwrap() {
+                for (module, names) in section.lines {
+                    for name in names.split_ascii_whitespace() {
+                        let before = seen.insert((module, name), table.name);
+                        assert!(before.is_none(), "{module} {name} in {} and {before:?}", table.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_lines_are_refused() {
+        for text in ["packages x", "surprise: x", "complete: maybe"] {
+            assert!(read_header(text).is_err(), "{text}");
+        }
+        for text in
+            ["[class]", "[klass] x", "[class fly] x", "[class shape=none] x", "[class] x\nname", "[class] x\na b: c"]
+        {
+            assert!(read_sections(text).is_err(), "{text}");
+        }
+    }
+}

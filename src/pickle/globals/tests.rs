@@ -1,0 +1,54 @@
+use super::*;
+
+fn vetted(module: &str, name: &str) -> Vetted {
+    match lookup(module, name) {
+        Standing::Vetted(vetted) => vetted,
+        other => panic!("{module} {name}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_torch_writes_is_vetted() {
+    assert_eq!(vetted("torch._utils", "_rebuild_tensor_v2").shape, Some("rebuild-tensor"));
+    assert_eq!(vetted("torch", "FloatStorage").kind, Kind::Reference);
+    assert!(vetted("collections", "OrderedDict").items);
+    assert!(!vetted("numpy", "ndarray").call);
+    assert!(vetted("argparse", "Namespace").call);
+}
+
+#[test]
+fn dangerous_modules_hold_for_what_is_below_them() {
+    for (module, name) in [
+        ("os", "system"),
+        ("os.path", "join"),
+        ("torch._inductor.codecache", "compile_file"),
+        ("builtins", "eval"),
+        ("subprocess", "Popen"),
+        ("pkgutil", "resolve_name"),
+    ] {
+        assert!(matches!(lookup(module, name), Standing::Dangerous(_)), "{module} {name}");
+    }
+}
+
+#[test]
+fn exact_pairs_outrank_their_module() {
+    assert_eq!(vetted("subprocess", "CalledProcessError").kind, Kind::Class);
+}
+
+#[test]
+fn dots_and_dunders_count_only_where_listed() {
+    assert_eq!(lookup("collections", "OrderedDict.__init__.__globals__"), Standing::Covered);
+    assert_eq!(lookup("collections", "__builtins__"), Standing::Covered);
+    assert_eq!(lookup("builtins", ""), Standing::Covered);
+    assert_eq!(lookup("", ""), Standing::Unvetted);
+    assert_eq!(lookup("__main__", "Net"), Standing::Unvetted);
+    assert_eq!(lookup("collections", "OrderedDict Counter"), Standing::Covered, "a name is compared whole");
+    assert_eq!(vetted("zoneinfo", "ZoneInfo._unpickle").kind, Kind::Function);
+}
+
+#[test]
+fn shapes_are_explained_once() {
+    for (at, (name, rule)) in SHAPES.iter().enumerate() {
+        assert!(!rule.is_empty() && SHAPES.iter().skip(at + 1).all(|(other, _)| other != name), "{name}");
+    }
+}
