@@ -11,9 +11,13 @@ use crate::source::View;
 use detect::{Codec, Kind, Picture};
 use std::io;
 
+pub mod defect;
 pub mod detect;
+pub mod json;
 mod name;
 mod opaque;
+pub mod safetensors;
+pub mod tensor;
 mod text;
 
 /// What part an artifact plays in a model directory.
@@ -92,7 +96,7 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Tar => unsupported("tar", Role::Loadable, scan),
         Kind::Compressed(codec) => unsupported(codec.name(), Role::Loadable, scan),
         Kind::Npy => unsupported("npy", Role::Loadable, scan),
-        Kind::Safetensors => unsupported("safetensors", Role::Loadable, scan),
+        Kind::Safetensors => safetensors::check(view, scan),
         Kind::Gguf => unsupported("gguf", Role::Loadable, scan),
         Kind::Image(Picture::Png | Picture::Jpeg | Picture::Gif | Picture::Webp | Picture::Bmp | Picture::Ico) => {
             unsupported("image", Role::Inert, scan)

@@ -33,4 +33,19 @@ rules! {
     SCRIPT = "MV-FMT-010" Medium Note, "source code that a loader may be told to run",
         why: "Python files beside weights are run by loaders that are given trust_remote_code=True.",
         todo: "Read it before you allow it to run; pin the revision you read.", fixture: "format/modeling.py";
+    TRUNCATED = "MV-FMT-011" Medium Unproven, "the file ends before its content does",
+        why: "The header declares more bytes than there are, as after an interrupted download.",
+        todo: "Fetch the file again and compare its size and digest with the publisher's.", fixture: "format/truncated.safetensors";
+    TRAILING_BYTES = "MV-FMT-012" High Bad, "bytes follow the end of the content",
+        why: "No loader of this format reads them, so they are there for another reader: this is how payloads ride along.",
+        todo: "Do not load this file.", fixture: "format/trailing.safetensors";
+    DUPLICATE_KEY = "MV-FMT-013" High Bad, "a name is declared twice",
+        why: "Parsers differ in which of the two they keep, so two tools see two different models.",
+        todo: "Do not load this file.", fixture: "format/duplicate.safetensors";
+    SAFETENSORS_HEADER = "MV-STF-001" Medium Unproven, "the safetensors header is malformed",
+        why: "The safetensors library refuses such a header, or other parsers would read it differently.",
+        todo: "Fetch the file again; if it stays so, ask its publisher to save it anew.", fixture: "format/header.safetensors";
+    SAFETENSORS_LAYOUT = "MV-STF-002" High Bad, "tensors do not cover the data exactly",
+        why: "The format demands that tensors follow each other without holes or overlaps and that shape, dtype and offsets agree. Holes hide bytes; the rest crashes or misleads weak parsers.",
+        todo: "Do not load this file.", fixture: "format/overlap.safetensors";
 }

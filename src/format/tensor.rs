@@ -1,0 +1,22 @@
+//! A tensor as a file declares it, whatever the format.
+
+use std::ops::Range;
+
+/// One tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name in the file.
+    pub name: String,
+    /// Element type, in the format's own words, as in `BF16` or `Q4_K`.
+    pub dtype: &'static str,
+    /// Dimensions, in the order of the file.
+    pub shape: Vec<u64>,
+    /// Where its bytes are, from the start of the file.
+    pub range: Range<u64>,
+}
+
+/// The product of `shape`; `None` if it does not fit 64 bits. Like the loaders, it does not stop at a zero: a product
+/// that overflows before the zero comes is an overflow.
+pub fn elements(shape: &[u64]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, &dimension| product.checked_mul(dimension))
+}
