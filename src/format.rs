@@ -3,6 +3,7 @@
 //! [`examine`] identifies, runs the format's own checks and descends into what is inside, on the scan's budget.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+use crate::container;
 use crate::finding::Finding;
 use crate::pickle::{self, Dialect};
 use crate::rule::format as rules;
@@ -19,6 +20,8 @@ mod opaque;
 pub mod safetensors;
 pub mod tensor;
 mod text;
+pub mod torch_zip;
+pub mod torchscript;
 
 /// What part an artifact plays in a model directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +95,7 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
             scan.report(&rules::UNSUPPORTED, 0, format!("this is {}, which mverify does not read yet", opaque.what));
             opaque.identity
         }
-        Kind::Zip => unsupported("zip", Role::Loadable, scan),
+        Kind::Zip => container::archive::check(view, scan),
         Kind::Tar => unsupported("tar", Role::Loadable, scan),
         Kind::Compressed(codec) => unsupported(codec.name(), Role::Loadable, scan),
         Kind::Npy => unsupported("npy", Role::Loadable, scan),

@@ -79,6 +79,13 @@ impl<'a> Scan<'a> {
     pub fn leave(&mut self) {
         self.members.pop();
     }
+    /// Runs `f` and returns its findings apart, for a caller who decides which of them count. Those that do go back
+    /// through [`find`](Self::find); the budget is spent either way.
+    pub fn trial<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> (R, Vec<Finding>) {
+        let before = std::mem::take(&mut self.findings);
+        let result = f(self);
+        (result, std::mem::replace(&mut self.findings, before))
+    }
     /// How many members deep we are.
     pub fn depth(&self) -> usize {
         self.members.len()

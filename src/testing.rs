@@ -44,5 +44,16 @@ pub(crate) fn examine(bytes: &[u8], name: &str) -> Examined {
     let settings = Settings::default();
     let mut scan = Scan::new(&settings);
     let identity = format::examine(&View::new(&bytes), name, &mut scan);
-    Examined { identity, findings: scan.finish().0 }
+    let (mut findings, deferred) = scan.finish();
+    // what the bulk pass over the file would do
+    for check in deferred {
+        let range = usize::try_from(check.range.start).unwrap()..usize::try_from(check.range.end).unwrap();
+        if crc32fast::hash(&bytes[range]) != check.expected {
+            let mut finding =
+                Finding::new(&crate::rule::container::ZIP_CHECKSUM, "the content does not have its checksum");
+            finding.member = Some(check.member);
+            findings.push(finding);
+        }
+    }
+    Examined { identity, findings }
 }

@@ -35,7 +35,7 @@ const END_REACH: u64 = END_LEN + 0xffff;
 const RATIO_EXEMPT: u64 = 1 << 20;
 
 /// One record of the central directory, with the place of its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Name, as stored in the central directory.
     pub name: Vec<u8>,
@@ -181,6 +181,14 @@ fn read_end(view: &View<'_>, faults: &mut Vec<Fault>) -> Result<End, ZipError> {
     let mut c = Cursor::new(tail.get(at..).unwrap_or_default());
     let offset = base.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
     let mut end = parse_end(&mut c, offset).ok_or(ZipError::NoEnd)?;
+    for earlier in memchr::memmem::find_iter(searched, END).take_while(|earlier| *earlier < at) {
+        let from = base.saturating_add(u64::try_from(earlier).unwrap_or(u64::MAX));
+        let parsed = parse_end(&mut Cursor::new(tail.get(earlier..).unwrap_or_default()), from);
+        if parsed.is_some_and(|e| e.comment.end == len) {
+            faults.push(Fault { offset: from, what: "two end records claim the end of the file".into() });
+            break;
+        }
+    }
     let stored_comment = end.comment.end;
     end.comment.end = stored_comment.min(len);
     if stored_comment > len {
