@@ -16,6 +16,28 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The path names something that has no fixed bytes: a directory, a FIFO, a socket, a device.
+    #[error("{}: is {kind}, not a regular file", path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What it is, with its article, as in "a directory".
+        kind: &'static str,
+    },
+    /// A file is larger than the limit `max_file_bytes`.
+    #[error("{}: over the limit max_file_bytes ({limit} bytes)", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A file changed while it was read.
+    #[error("{}: changed while reading", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// An argument that cannot be used; the message says what is accepted.
     #[error("{0}")]
     Usage(String),

@@ -17,9 +17,11 @@
 
 pub mod budget;
 pub mod container;
+pub mod digest;
 pub mod error;
 pub mod finding;
 pub mod format;
+pub mod manifest;
 pub mod outcome;
 pub mod pickle;
 pub mod rule;

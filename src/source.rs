@@ -7,6 +7,20 @@ use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 
+pub mod file;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod lease;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "source/no_lease.rs"]
+mod lease;
+#[cfg(all(feature = "mmap", unix))]
+pub mod mmap;
+mod pages;
+pub mod spool;
+
+pub use file::{FileSource, OpenOptions};
+pub use spool::Spool;
+
 /// Random access to bytes of a fixed length.
 pub trait ReadAt: Send + Sync {
     /// Length in bytes.
@@ -22,13 +36,58 @@ pub trait ReadAt: Send + Sync {
         self.read_at(range.start, &mut buf)?;
         Ok(Cow::Owned(buf))
     }
+    /// The bytes from `offset` on, for one sequential pass that hashes: they agree with every copy handed out before, or
+    /// the call fails with [`Changed`]. Gives at least one byte when `offset < len()`, at most about `most`, and may end
+    /// early. Bytes that are not in memory are read into `buf`, which must not be empty. The default reads.
+    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
+        let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let n = left.min(most).min(buf.len());
+        self.read_at(offset, &mut buf[..n])?;
+        Ok(Window::Read(n))
+    }
+    /// Call when the last byte was read: fails with [`Changed`] if the bytes may have changed since the source was
+    /// opened. Memory cannot change.
+    fn settle(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// True if there are no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+/// What [`ReadAt::window`] gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Window<'a> {
+    /// The bytes themselves. They may lie in a mapping, where a writer can change them: hash them once, parse nothing.
+    Direct(&'a [u8]),
+    /// So many bytes were read to the start of the buffer.
+    Read(usize),
+}
+
+/// The bytes changed, or may have changed, while they were read. Travels inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("changed while reading")]
+pub struct Changed;
+
+impl Changed {
+    /// True if `error` says that the bytes changed while they were read.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Changed>())
+    }
+}
+
+impl From<Changed> for io::Error {
+    fn from(changed: Changed) -> Self {
+        io::Error::other(changed)
+    }
+}
+
 impl ReadAt for [u8] {
+    fn window(&self, offset: u64, most: usize, _: &mut [u8]) -> io::Result<Window<'_>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(<[u8]>::len(self));
+        Ok(Window::Direct(&self[start..start.saturating_add(most).min(<[u8]>::len(self))]))
+    }
     fn len(&self) -> u64 {
         <[u8]>::len(self) as u64
     }
@@ -55,6 +114,9 @@ impl ReadAt for &[u8] {
     fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
         ReadAt::copy(*self, range)
     }
+    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
+        ReadAt::window(*self, offset, most, buf)
+    }
 }
 
 impl ReadAt for Vec<u8> {
@@ -62,10 +124,13 @@ impl ReadAt for Vec<u8> {
         ReadAt::len(self.as_slice())
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        ReadAt::read_at(self.as_slice(), offset, buf)
+        self.as_slice().read_at(offset, buf)
     }
     fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
         ReadAt::copy(self.as_slice(), range)
+    }
+    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
+        self.as_slice().window(offset, most, buf)
     }
 }
 

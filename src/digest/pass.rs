@@ -1,0 +1,351 @@
+//! One pass over the bytes of a source, for everything that needs all of them: digests and checksums of members.
+//!
+//! Each byte is fetched once. With a pool, the next window is fetched while the current one is hashed, each algorithm
+//! has a thread of its own, and BLAKE3 spreads over all that are idle. Memory: two buffers.
+
+use super::algorithm::{Algorithm, Digests};
+use super::hasher::Hasher;
+use super::pool::Pool;
+use crate::scan::DeferredCrc;
+use crate::source::{Changed, ReadAt, Window};
+use std::cmp::Ordering;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Bytes of a mapping that are taken at once.
+const MAPPED: usize = 16 << 20;
+/// Bytes that are read at once: small enough to be still in the cache when they are hashed.
+const READ: usize = 256 << 10;
+/// The same when several threads share them.
+const READ_PARALLEL: usize = 2 << 20;
+/// Sources below this length are left to one thread.
+const PARALLEL_FROM: u64 = 1 << 20;
+
+/// What to compute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Digests of the whole source. May be empty.
+    pub algorithms: Vec<Algorithm>,
+    /// Checksums of parts.
+    pub crcs: Vec<DeferredCrc>,
+}
+
+/// What one pass found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The digests that were asked for.
+    pub digests: Digests,
+    /// Indices into [`Plan::crcs`] of parts that do not have the checksum they must have.
+    pub crc_mismatches: Vec<usize>,
+    /// Indices into [`Plan::crcs`] of parts that were not checked: they overlap another, or leave the source.
+    pub crc_unchecked: Vec<usize>,
+}
+
+/// Why a pass gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PassError {
+    /// The bytes changed, or may have changed, while they were read.
+    #[error("changed while reading")]
+    Changed,
+    /// [`Watch::cancelled`] said so.
+    #[error("cancelled")]
+    Cancelled,
+    /// The system could not read.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl From<io::Error> for PassError {
+    fn from(error: io::Error) -> Self {
+        if Changed::is(&error) { PassError::Changed } else { PassError::Io(error) }
+    }
+}
+
+/// Progress of passes, told from any thread, several times a second. `job` is the number of the source, from 0 in the
+/// order of the input. `()` watches nothing.
+pub trait Watch: Sync {
+    /// A source of `len` bytes is about to be read.
+    fn started(&self, job: usize, len: u64) {
+        let _ = (job, len);
+    }
+    /// So many more bytes were read.
+    fn advanced(&self, job: usize, bytes: u64) {
+        let _ = (job, bytes);
+    }
+    /// The source was read, or failed.
+    fn finished(&self, job: usize) {
+        let _ = job;
+    }
+    /// True to stop soon.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl Watch for () {}
+
+/// Reads all of `source` once, as job 0 of `watch`. The source is asked to settle at the end, so a result means that
+/// the bytes held still.
+///
+/// ```
+/// use mverify::digest::{Algorithm, Plan, Pool, pass};
+/// let plan = Plan { algorithms: vec![Algorithm::Md5], ..Plan::default() };
+/// let passed = pass(&b"abc".to_vec(), &plan, &Pool::single(), &())?;
+/// assert_eq!(passed.digests.get(Algorithm::Md5).unwrap().to_string(), "900150983cd24fb0d6963f7d28e17f72");
+/// # Ok::<(), mverify::digest::PassError>(())
+/// ```
+pub fn pass(source: &dyn ReadAt, plan: &Plan, pool: &Pool, watch: &dyn Watch) -> Result<Passed, PassError> {
+    let context = Context { watch, job: 0, stop: None };
+    #[cfg(feature = "parallel")]
+    if let Some(threads) = pool.rayon()
+        && source.len() >= PARALLEL_FROM
+    {
+        return threads.install(|| run(source, plan, true, &mut Buffers::default(), &context));
+    }
+    let _ = pool;
+    run(source, plan, false, &mut Buffers::default(), &context)
+}
+
+/// Whom to tell, and whom to ask whether to go on.
+pub(super) struct Context<'a> {
+    pub(super) watch: &'a dyn Watch,
+    pub(super) job: usize,
+    pub(super) stop: Option<&'a AtomicBool>,
+}
+
+impl Context<'_> {
+    pub(super) fn go_on(&self) -> Result<(), PassError> {
+        let stopped = self.stop.is_some_and(|stop| stop.load(Relaxed));
+        if stopped || self.watch.cancelled() { Err(PassError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// The buffers of a thread, used again for the next source.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    now: Vec<u8>,
+    next: Vec<u8>,
+}
+
+/// A pass on the current thread or, with `parallel`, on those of the pool that the current thread belongs to.
+pub(super) fn run(
+    source: &dyn ReadAt,
+    plan: &Plan,
+    parallel: bool,
+    buffers: &mut Buffers,
+    context: &Context<'_>,
+) -> Result<Passed, PassError> {
+    let len = source.len();
+    context.watch.started(context.job, len);
+    let parallel = parallel && len >= PARALLEL_FROM;
+    let result = read(source, plan, parallel, buffers, context);
+    context.watch.finished(context.job);
+    result
+}
+
+fn read(
+    source: &dyn ReadAt,
+    plan: &Plan,
+    parallel: bool,
+    buffers: &mut Buffers,
+    context: &Context<'_>,
+) -> Result<Passed, PassError> {
+    let len = source.len();
+    let mut hasher =
+        Hasher::new(&plan.algorithms, Some(len)).map_err(|error| PassError::Io(io::Error::other(error)))?;
+    let mut crcs = Crcs::new(&plan.crcs, len);
+    let Buffers { now, next } = buffers;
+    let size = usize::try_from(len).unwrap_or(usize::MAX).min(if parallel { READ_PARALLEL } else { READ }).max(1);
+    for buffer in [&mut *now, &mut *next] {
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+    }
+    let mut at = 0;
+    let mut fetched = if len > 0 { source.window(0, MAPPED, now)? } else { Window::Direct(&[]) };
+    while at < len {
+        context.go_on()?;
+        let bytes = match fetched {
+            Window::Direct(bytes) => bytes,
+            Window::Read(n) => now.get(..n).unwrap_or_default(),
+        };
+        if bytes.is_empty() {
+            return Err(PassError::Changed);
+        }
+        let start = at;
+        at += bytes.len() as u64;
+        let ahead = || if at < len { source.window(at, MAPPED, next) } else { Ok(Window::Direct(&[])) };
+        let coming = work(&mut hasher, &mut crcs, start, bytes, parallel, ahead);
+        context.watch.advanced(context.job, bytes.len() as u64);
+        fetched = coming?;
+        std::mem::swap(now, next);
+    }
+    source.settle()?;
+    let (crc_mismatches, crc_unchecked) = crcs.finish();
+    Ok(Passed { digests: hasher.finish(), crc_mismatches, crc_unchecked })
+}
+
+/// Hashes a window, and fetches the next one meanwhile.
+fn work<W: Send>(
+    hasher: &mut Hasher,
+    crcs: &mut Crcs<'_>,
+    start: u64,
+    bytes: &[u8],
+    parallel: bool,
+    ahead: impl FnOnce() -> W + Send,
+) -> W {
+    #[cfg(feature = "parallel")]
+    if parallel {
+        let hash = || rayon::join(|| hasher.update_parallel(bytes), || crcs.update(start, bytes));
+        return rayon::join(hash, ahead).1;
+    }
+    let _ = parallel;
+    hasher.update(bytes);
+    crcs.update(start, bytes);
+    ahead()
+}
+
+/// Checks CRC-32 of parts while the whole goes by. Each byte is summed at most once: of parts that overlap, only the
+/// first is checked.
+struct Crcs<'a> {
+    parts: &'a [DeferredCrc],
+    /// Indices into `parts`, by start; those before `next` are done.
+    order: Vec<usize>,
+    next: usize,
+    sum: crc32fast::Hasher,
+    mismatches: Vec<usize>,
+    unchecked: Vec<usize>,
+}
+
+impl<'a> Crcs<'a> {
+    fn new(parts: &'a [DeferredCrc], len: u64) -> Self {
+        let (mut order, mut mismatches, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, part) in parts.iter().enumerate() {
+            match part.range.start.cmp(&part.range.end) {
+                _ if part.range.end > len => unchecked.push(index),
+                Ordering::Less => order.push(index),
+                Ordering::Equal if part.expected == 0 => {}
+                Ordering::Equal => mismatches.push(index),
+                Ordering::Greater => unchecked.push(index),
+            }
+        }
+        order.sort_by_key(|index| parts.get(*index).map(|part| (part.range.start, part.range.end)));
+        Crcs { parts, order, next: 0, sum: crc32fast::Hasher::new(), mismatches, unchecked }
+    }
+
+    /// Takes `bytes`, which stand at `start`; calls come in order and without gaps.
+    fn update(&mut self, start: u64, bytes: &[u8]) {
+        let end = start.saturating_add(bytes.len() as u64);
+        // Summed so far: from the start of the current part, or of these bytes.
+        let mut at = start;
+        while let Some((index, part)) = self.current() {
+            let begun = part.range.start < start;
+            if part.range.start >= end {
+                return;
+            }
+            if !begun && part.range.start < at {
+                self.unchecked.push(index);
+                self.next += 1;
+                continue;
+            }
+            let from = part.range.start.max(start);
+            let to = part.range.end.min(end);
+            let piece = usize::try_from(from - start).ok().zip(usize::try_from(to.saturating_sub(start)).ok());
+            self.sum.update(piece.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default());
+            if part.range.end > end {
+                return;
+            }
+            let sum = std::mem::take(&mut self.sum).finalize();
+            if sum != part.expected {
+                self.mismatches.push(index);
+            }
+            at = at.max(to);
+            self.next += 1;
+        }
+    }
+
+    fn current(&self) -> Option<(usize, &'a DeferredCrc)> {
+        let index = *self.order.get(self.next)?;
+        Some((index, self.parts.get(index)?))
+    }
+
+    /// Indices of mismatches, and of parts that were not checked.
+    fn finish(mut self) -> (Vec<usize>, Vec<usize>) {
+        self.unchecked.extend(self.order.iter().skip(self.next));
+        self.mismatches.sort_unstable();
+        self.unchecked.sort_unstable();
+        (self.mismatches, self.unchecked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    fn noise(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 31 + i / 251) as u8).collect()
+    }
+
+    fn crc(bytes: &[u8], start: usize, end: usize) -> DeferredCrc {
+        let expected = bytes.get(start..end).map_or(0, crc32fast::hash);
+        DeferredCrc { range: start as u64..end as u64, expected, member: String::new() }
+    }
+
+    #[test]
+    fn every_way_of_reading_gives_the_same() {
+        let plan = Plan { algorithms: Algorithm::ALL.to_vec(), crcs: Vec::new() };
+        for len in [0, 1, READ - 1, READ, READ + 1, 2 * READ_PARALLEL + 5] {
+            let bytes = noise(len);
+            let mut hasher = Hasher::new(&Algorithm::ALL, Some(len as u64)).unwrap();
+            hasher.update(&bytes);
+            let expected = hasher.finish();
+            for threads in [1, 2, 3] {
+                let pool = Pool::new(threads).unwrap();
+                assert_eq!(pass(&bytes, &plan, &pool, &()).unwrap().digests, expected, "{len} on {threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn checksums_of_parts() {
+        let bytes = noise(1000);
+        let mut crcs: Vec<DeferredCrc> =
+            [(0, 10), (10, 10), (10, 400), (990, 1000), (1000, 1000), (500, 900), (899, 950), (995, 1001), (0, 0)]
+                .map(|(start, end)| crc(&bytes, start, end))
+                .to_vec();
+        crcs[5].expected ^= 1;
+        for pieces in [1, 7, 10, 333, 1000] {
+            let mut sums = Crcs::new(&crcs, 1000);
+            let mut at = 0;
+            for piece in bytes.chunks(pieces) {
+                sums.update(at, piece);
+                at += piece.len() as u64;
+            }
+            let (mismatches, unchecked) = sums.finish();
+            assert_eq!(mismatches, [5], "pieces of {pieces}");
+            assert_eq!(unchecked, [6, 7], "pieces of {pieces}: an overlap, and a part that leaves the source");
+        }
+    }
+
+    #[test]
+    fn progress_adds_up_and_cancelling_works() {
+        #[derive(Default)]
+        struct Sum(AtomicU64, AtomicBool);
+        impl Watch for Sum {
+            fn advanced(&self, _: usize, bytes: u64) {
+                self.0.fetch_add(bytes, Relaxed);
+            }
+            fn cancelled(&self) -> bool {
+                self.1.load(Relaxed)
+            }
+        }
+        let (bytes, watch) = (noise(3 * READ), Sum::default());
+        let plan = Plan { algorithms: vec![Algorithm::Blake3], crcs: Vec::new() };
+        pass(&bytes, &plan, &Pool::single(), &watch).unwrap();
+        assert_eq!(watch.0.load(Relaxed), bytes.len() as u64);
+        watch.1.store(true, Relaxed);
+        assert!(matches!(pass(&bytes, &plan, &Pool::single(), &watch), Err(PassError::Cancelled)));
+    }
+}

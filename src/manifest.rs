@@ -1,0 +1,1 @@
+//! What is expected: lists of checksums that somebody published.
