@@ -14,10 +14,16 @@ use std::io;
 
 pub mod defect;
 pub mod detect;
+mod ggml;
+pub mod gguf;
+pub mod jinja;
 pub mod json;
+mod literal;
 mod name;
+pub mod npy;
 mod opaque;
 pub mod safetensors;
+mod stream;
 pub mod tensor;
 mod text;
 pub mod torch_zip;
@@ -98,9 +104,9 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Zip => container::archive::check(view, scan),
         Kind::Tar => unsupported("tar", Role::Loadable, scan),
         Kind::Compressed(codec) => unsupported(codec.name(), Role::Loadable, scan),
-        Kind::Npy => unsupported("npy", Role::Loadable, scan),
+        Kind::Npy => npy::check(view, scan),
         Kind::Safetensors => safetensors::check(view, scan),
-        Kind::Gguf => unsupported("gguf", Role::Loadable, scan),
+        Kind::Gguf => gguf::check(view, scan),
         Kind::Image(Picture::Png | Picture::Jpeg | Picture::Gif | Picture::Webp | Picture::Bmp | Picture::Ico) => {
             unsupported("image", Role::Inert, scan)
         }
@@ -122,6 +128,18 @@ fn pickled(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
     let bytes = view.head(scan.budget.limits().max_header_bytes)?;
     pickle::check(&bytes, 0, Dialect::Plain, scan);
     Ok(Identity::new("pickle", Role::Loadable))
+}
+
+/// Scans the pickle that begins at `at`, and gives the number of bytes it takes; `None` if it does not end.
+fn embedded_pickle(view: &View<'_>, at: u64, scan: &mut Scan<'_>) -> io::Result<Option<u64>> {
+    let end = view.len().min(at.saturating_add(scan.budget.limits().max_header_bytes));
+    let bytes = view.copy(at..end)?;
+    let summary = pickle::check(&bytes, at, Dialect::Plain, scan);
+    if !summary.complete {
+        scan.report(&rules::TRUNCATED, at, "the pickle here does not come to its end");
+        return Ok(None);
+    }
+    Ok(Some(summary.consumed))
 }
 
 /// Reads `view` as a pickle whatever it looks like: `pickle.load` does not care about magic numbers, and protocols 0

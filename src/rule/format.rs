@@ -48,4 +48,16 @@ rules! {
     SAFETENSORS_LAYOUT = "MV-STF-002" High Bad, "tensors do not cover the data exactly",
         why: "The format demands that tensors follow each other without holes or overlaps and that shape, dtype and offsets agree. Holes hide bytes; the rest crashes or misleads weak parsers.",
         todo: "Do not load this file.", fixture: "format/overlap.safetensors";
+    NPY_HEADER = "MV-NPY-001" Medium Unproven, "the header of a numpy array is malformed",
+        why: "numpy refuses such a header, or writes none like it.",
+        todo: "Fetch the file again; if it stays so, ask its publisher to save it anew.", fixture: "format/header.npy";
+    GGUF_HEADER = "MV-GGUF-001" Medium Unproven, "the GGUF header is malformed",
+        why: "Readers of GGUF refuse it, or worse, trust its lengths: they have overflowed on such files (CVE-2025-53630, CVE-2026-27940).",
+        todo: "Fetch the file again; if it stays so, do not load it.", fixture: "format/header.gguf";
+    GGUF_LAYOUT = "MV-GGUF-002" High Bad, "tensors do not fit the file",
+        why: "Sizes that wrap, tensors outside of the data or on top of each other make readers access memory that is not theirs (CVE-2026-33298).",
+        todo: "Do not load this file.", fixture: "format/wrap.gguf";
+    TEMPLATE_ESCAPE = "MV-CFG-001" High Bad, "a template tries to leave its sandbox",
+        why: "Chat templates are programs. One that reaches for Python's internals runs code wherever it is rendered without a sandbox (CVE-2024-34359).",
+        todo: "Do not load this file. Ask its publisher for a clean template.", fixture: "format/template.jinja";
 }
