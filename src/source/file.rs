@@ -24,8 +24,8 @@ const MAP_FROM: u64 = 512 << 10;
 pub struct OpenOptions {
     /// Follow a symbolic link in the last part of the path (default). If not, a link is [`Error::NotRegular`].
     pub follow: bool,
-    /// Map large files for the bulk pass (default: no). Parsers never look into a mapping. A mapped file that shrinks
-    /// kills the process with SIGBUS, unless `mmap::guard` was called.
+    /// Map large files for the bulk pass (default: no). Done only where `mmap::guard` stands, since a mapped file that
+    /// shrinks would kill the process otherwise; without it the file is read. Parsers never look into a mapping.
     pub map: bool,
     /// Take a read lease where the system grants one (default: no; Linux, own files only). A process that opens the
     /// file for writing then waits until it is released, which happens at its next read here, with [`Changed`].
@@ -326,6 +326,8 @@ mod tests {
     }
 
     fn every_way() -> impl Iterator<Item = OpenOptions> {
+        #[cfg(feature = "mmap")]
+        assert!(crate::source::mmap::guard() || !cfg!(target_os = "linux"));
         [false, true].into_iter().flat_map(|map| {
             [false, true].map(|lease| OpenOptions { map, lease, follow: false, ..OpenOptions::default() })
         })
@@ -431,6 +433,34 @@ mod tests {
             assert!(matches!(pass(&source, &plan(), &Pool::single(), &()), Err(PassError::Changed)), "{name}");
             assert!(Changed::is(&source.settle().unwrap_err()), "{name}: also without hashing");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_lease_tells_of_writers_at_once_and_lets_them_go() {
+        let (_directory, path, bytes) = file(1 << 20);
+        let leased = OpenOptions { lease: true, ..OpenOptions::default() };
+        let source = FileSource::open(&path, &leased).unwrap();
+        if !source.is_leased() {
+            return; // a file system without leases
+        }
+        assert!(pass(&source, &plan(), &Pool::single(), &()).is_ok());
+        assert!(FileSource::open(&path, &leased).unwrap().is_leased(), "readers do not disturb each other");
+        // The writer waits in `open` until the lease is given back, and this process gets no signal that kills it.
+        let writing = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::File::options().write(true).open(path).unwrap()
+        });
+        while source.settle().is_ok() {
+            std::thread::yield_now();
+        }
+        assert!(matches!(pass(&source, &plan(), &Pool::single(), &()), Err(PassError::Changed)));
+        assert!(!writing.is_finished());
+        assert_eq!(source.copy(0..9).unwrap(), &bytes[..9]);
+        drop(source);
+        let writer = writing.join().unwrap();
+        assert!(!FileSource::open(&path, &leased).unwrap().is_leased(), "none is granted while a writer is there");
+        drop(writer);
     }
 
     #[test]
