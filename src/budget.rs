@@ -1,5 +1,7 @@
 //! Limits and what has been spent of them. Budgets count operations and bytes, never time, so an answer is the same on
-//! every machine; a deadline is an optional callback that the caller supplies.
+//! every machine; a deadline is a switch that the caller may set.
+
+use crate::scan::Stop;
 
 /// Upper bounds for one artifact, nested members included. The names are the same in the library, on the command line
 /// (`--max-ops`) and in the policy file (`max_ops`).
@@ -46,12 +48,17 @@ pub struct Budget {
     entries: u64,
     decompressed: u64,
     ops: u64,
+    stop: Stop,
 }
 
 impl Budget {
     /// A full budget.
     pub fn new(limits: Limits) -> Self {
-        Budget { limits, entries: 0, decompressed: 0, ops: 0 }
+        Budget { limits, entries: 0, decompressed: 0, ops: 0, stop: Stop::default() }
+    }
+    /// The same budget, which also ends when `stop` is set: from then on every spending fails with `timeout`.
+    pub fn with_stop(self, stop: Stop) -> Self {
+        Budget { stop, ..self }
     }
     /// The limits this budget started from.
     pub fn limits(&self) -> &Limits {
@@ -59,15 +66,15 @@ impl Budget {
     }
     /// Spends `n` pickle opcodes.
     pub fn ops(&mut self, n: u64) -> Result<(), Spent> {
-        spend(&mut self.ops, n, self.limits.max_ops, "max_ops")
+        spend(&mut self.ops, n, self.limits.max_ops, "max_ops", &self.stop)
     }
     /// Spends `n` entries.
     pub fn entries(&mut self, n: u64) -> Result<(), Spent> {
-        spend(&mut self.entries, n, self.limits.max_entries, "max_entries")
+        spend(&mut self.entries, n, self.limits.max_entries, "max_entries", &self.stop)
     }
     /// Spends `n` decompressed bytes.
     pub fn decompressed(&mut self, n: u64) -> Result<(), Spent> {
-        spend(&mut self.decompressed, n, self.limits.max_decompressed_bytes, "max_decompressed_bytes")
+        spend(&mut self.decompressed, n, self.limits.max_decompressed_bytes, "max_decompressed_bytes", &self.stop)
     }
     /// Opcodes that may still be spent.
     pub fn ops_left(&self) -> u64 {
@@ -79,7 +86,13 @@ impl Budget {
     }
 }
 
-fn spend(spent: &mut u64, n: u64, limit: u64, name: &'static str) -> Result<(), Spent> {
+fn spend(spent: &mut u64, n: u64, limit: u64, name: &'static str, stop: &Stop) -> Result<(), Spent> {
     *spent = spent.saturating_add(n);
-    if *spent > limit { Err(Spent(name)) } else { Ok(()) }
+    if *spent > limit {
+        Err(Spent(name))
+    } else if stop.is_set() {
+        Err(Spent("timeout"))
+    } else {
+        Ok(())
+    }
 }

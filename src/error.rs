@@ -42,3 +42,25 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
 }
+
+impl Error {
+    /// The error without the path, for reports that name the path already.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Io { doing, source, .. } => format!("{doing}: {}", plain_words(source)),
+            Error::NotRegular { kind, .. } => format!("it is {kind}, not a regular file"),
+            Error::TooLarge { limit, .. } => format!("it is larger than the limit max_file_bytes ({limit} bytes)"),
+            Error::Changed { .. } => "it changed while it was read".to_owned(),
+            Error::Usage(text) => text.clone(),
+        }
+    }
+}
+
+/// What the system says, without its error number.
+pub(crate) fn plain_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}

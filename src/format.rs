@@ -44,6 +44,19 @@ pub enum Role {
     Opaque,
 }
 
+impl Role {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Loadable => "loadable",
+            Role::Config => "config",
+            Role::Inert => "inert",
+            Role::Code => "code",
+            Role::Opaque => "opaque",
+        }
+    }
+}
+
 /// What a file was identified as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {

@@ -24,15 +24,20 @@ pub mod format;
 pub mod manifest;
 pub mod outcome;
 pub mod pickle;
+pub mod report;
 pub mod rule;
 pub mod scan;
 pub mod source;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod torch;
+pub mod verifier;
+pub mod walk;
 
 pub use budget::Limits;
 pub use error::Error;
 pub use finding::Finding;
 pub use outcome::{Coverage, Verdict};
+pub use report::{Artifact, Report};
 pub use rule::{Effect, Rule, Severity};
+pub use verifier::{Proof, Verifier};

@@ -1,5 +1,7 @@
 //! The `mverify` command.
 
+mod cli;
+
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+    cli::main()
 }

@@ -6,7 +6,10 @@ use std::fmt;
 pub mod container;
 pub mod format;
 pub mod pickle;
+pub mod proof;
+pub mod run;
 pub mod torch;
+pub mod tree;
 
 /// How bad a finding is. The order is the order of severity: `Info < Low < … < Critical`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,7 +110,7 @@ pub(crate) use rules;
 
 /// Every rule, area by area.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [pickle::ALL, torch::ALL, container::ALL, format::ALL].into_iter().flatten().copied()
+    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, proof::ALL, run::ALL].into_iter().flatten().copied()
 }
 
 /// The rule with this id, if there is one. Case does not matter.

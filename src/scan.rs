@@ -6,6 +6,23 @@ use crate::budget::{Budget, Limits, Spent};
 use crate::finding::Finding;
 use crate::rule::{self, Rule};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A switch that ends a run early, shared by the caller and the run. What was not finished is reported as not proven.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends every run that holds this switch, soon.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// True once [`Stop::now`] was called.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// What the caller wants to know, fixed for a run.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +33,8 @@ pub struct Settings {
     pub trusted_globals: Vec<String>,
     /// torch versions the weights_only question is asked for, as the user wrote them; empty means the newest known.
     pub torch_versions: Vec<String>,
+    /// Ends the run early; the caller may tie it to a clock or a key.
+    pub stop: Stop,
 }
 
 /// A check over bulk bytes that the one pass over the file makes while it hashes.
@@ -29,6 +48,9 @@ pub struct DeferredCrc {
     pub member: String,
 }
 
+/// Findings kept per effect. A hostile file could make millions; counting by effect keeps the worst ones in.
+const KEPT: usize = 2_000;
+
 /// The scan of one artifact.
 #[derive(Debug)]
 pub struct Scan<'a> {
@@ -37,6 +59,7 @@ pub struct Scan<'a> {
     /// What is left of the limits.
     pub budget: Budget,
     findings: Vec<Finding>,
+    kept: [usize; 4],
     members: Vec<String>,
     deferred: Vec<DeferredCrc>,
 }
@@ -46,8 +69,9 @@ impl<'a> Scan<'a> {
     pub fn new(settings: &'a Settings) -> Self {
         Scan {
             settings,
-            budget: Budget::new(settings.limits.clone()),
+            budget: Budget::new(settings.limits.clone()).with_stop(settings.stop.clone()),
             findings: Vec::new(),
+            kept: [0; 4],
             members: Vec::new(),
             deferred: Vec::new(),
         }
@@ -57,7 +81,11 @@ impl<'a> Scan<'a> {
         if finding.member.is_none() && !self.members.is_empty() {
             finding.member = Some(self.members.join("!"));
         }
-        self.findings.push(finding);
+        let kept = &mut self.kept[finding.rule.effect as usize];
+        if *kept < KEPT {
+            *kept += 1;
+            self.findings.push(finding);
+        }
     }
     /// Notes that `rule` was met at `offset` of the current member.
     pub fn report(&mut self, rule: &'static Rule, offset: u64, message: impl Into<String>) {
@@ -102,5 +130,23 @@ impl<'a> Scan<'a> {
     pub fn finish(mut self) -> (Vec<Finding>, Vec<DeferredCrc>) {
         self.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         (self.findings, self.deferred)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_notes_cannot_wash_out_what_is_bad() {
+        let settings = Settings::default();
+        let mut scan = Scan::new(&settings);
+        for n in 0..10_000 {
+            scan.report(&rule::format::UNKNOWN_FORMAT, n, "noise");
+        }
+        scan.report(&rule::pickle::DANGEROUS_GLOBAL, 10_000, "the one that counts");
+        let (findings, _) = scan.finish();
+        assert_eq!(findings.len(), KEPT + 1);
+        assert!(findings.iter().any(|f| f.rule == &rule::pickle::DANGEROUS_GLOBAL));
     }
 }

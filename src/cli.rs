@@ -1,0 +1,58 @@
+//! The command line: arguments in, a report out, an exit code. All printing and exiting of mverify happens here.
+
+mod args;
+mod check;
+mod exit;
+mod explain;
+mod hash;
+mod output;
+mod progress;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use exit::Exit;
+use std::process::ExitCode;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows which of its messages belong on stdout (help, version) and which on stderr
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Proven.into() };
+        }
+    };
+    let done = match cli.command {
+        None => check::run(&cli.check, true),
+        Some(Command::Check(args)) => check::run(&args, true),
+        Some(Command::Scan(args)) => check::run(&args, false),
+        Some(Command::Hash(args)) => hash::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "mverify", &mut std::io::stdout());
+            Ok(Exit::Proven)
+        }
+        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
+            .render(&mut std::io::stdout())
+            .map(|()| Exit::Proven)
+            .map_err(anyhow::Error::from),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) if broken_pipe(&error) => Exit::Proven.into(),
+        Err(error) => {
+            let text = mverify::report::plain::whole(&format!("{error:#}"));
+            eprintln!("mverify: {text}");
+            Exit::Usage.into()
+        }
+    }
+}
+
+/// A reader that has seen enough (`mverify … | head`) is no failure.
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

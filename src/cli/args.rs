@@ -1,0 +1,260 @@
+//! Arguments as the user writes them. What they mean together is decided in the commands.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mverify::Severity;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0  everything that was asked for was proven\n  \
+    1  proven bad: a finding at or above --fail-on (default: high), or a mismatch\n  \
+    2  usage or configuration error\n  \
+    3  not proven: unreadable, truncated, unsupported, over a limit, nothing matched\n\n\
+    `mverify PATH...` is short for `mverify check PATH...`. A file named like a command is given as ./NAME.";
+
+/// Verify machine-learning model files before anything loads them: digests, pickle safety, structure.
+#[derive(Parser, Debug)]
+#[command(name = "mverify", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub check: CheckArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Identify, check structure, scan, hash and compare with what is expected: one verdict per file
+    Check(CheckArgs),
+    /// Only: can loading it run code? (check without hashing)
+    Scan(CheckArgs),
+    /// Print or check digests, as sha256sum and b3sum do
+    Hash(HashArgs),
+    /// What a rule means, why it matters, what to do
+    Explain(ExplainArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+/// Output formats.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document (mverify.report/v1)
+    Json,
+    /// One JSON object per file as it is done, the summary last
+    Jsonl,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct CheckArgs {
+    /// Files and directories; `-` is standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Read more paths from FILE (`-`: standard input), one per line
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
+    /// Paths in --files-from end with NUL instead of a newline
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+    /// Answer the weights_only question for this torch version; repeatable (default: the newest known)
+    #[arg(long = "torch", value_name = "VERSION")]
+    pub torch: Vec<String>,
+    /// Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest
+    #[arg(long, value_name = "PROOF")]
+    pub require: Vec<String>,
+    /// Lowest severity that makes a file bad
+    #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
+    pub fail_on: Severity,
+    /// Exit 0 also where a file is proven bad (never where something is not proven)
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// Output format on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Also write a report to FILE; FORMAT:FILE chooses its format (default: json); repeatable
+    #[arg(short, long = "output", value_name = "[FORMAT:]FILE")]
+    pub output: Vec<String>,
+    /// Digests to compute besides sha256; repeatable or comma-separated
+    #[arg(long = "digest", value_name = "ALGORITHM", value_delimiter = ',')]
+    pub digest: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Options that every command which reads files has.
+#[derive(Args, Debug, Clone)]
+pub struct Common {
+    /// Threads (default: one per core)
+    #[arg(long, alias = "jobs", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print nothing but errors; the exit code tells
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Show low and info findings too, and details of files that are ok
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// Limits. Sizes take K, M, G, T (powers of 1024).
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Largest file that is read
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_file_bytes: Option<u64>,
+    /// Archive members, tensors and key-values of one file
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub max_entries: Option<u64>,
+    /// Archives within archives, pickles within pickles
+    #[arg(long, value_name = "N")]
+    pub max_depth: Option<u32>,
+    /// Largest header or pickle held in memory
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_header_bytes: Option<u64>,
+    /// Bytes produced by decompressing one file
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_decompressed_bytes: Option<u64>,
+    /// Decompressed bytes per compressed byte
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub max_ratio: Option<u64>,
+    /// Pickle opcodes of one file
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub max_ops: Option<u64>,
+    /// Stop after this many seconds; what was not finished is not proven
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct HashArgs {
+    /// Files and directories; `-` is standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Algorithms, comma-separated: sha256, blake3, blake2b-512, sha512, sha1-git, md5
+    #[arg(short, long = "algorithm", value_name = "ALGORITHM", value_delimiter = ',', default_value = "sha256")]
+    pub algorithms: Vec<String>,
+    /// Check the digests listed in FILE instead of printing digests; repeatable
+    #[arg(short, long, value_name = "FILE")]
+    pub check: Vec<PathBuf>,
+    /// Print lines in BSD style: ALGORITHM (NAME) = DIGEST
+    #[arg(long, conflicts_with_all = ["check", "json"])]
+    pub tag: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "check")]
+    pub json: bool,
+    /// End lines with NUL and do not escape names
+    #[arg(short, long, conflicts_with_all = ["check", "json"])]
+    pub zero: bool,
+    /// With --check: listed files that are not there are no failure
+    #[arg(long, requires = "check")]
+    pub ignore_missing: bool,
+    /// With --check: malformed lines are a failure
+    #[arg(long, requires = "check")]
+    pub strict: bool,
+    /// With --check: print nothing, the exit code tells
+    #[arg(long, requires = "check")]
+    pub status: bool,
+    /// With --check: warn about each malformed line
+    #[arg(short, long, requires = "check")]
+    pub warn: bool,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct ExplainArgs {
+    /// Rule id, as in MV-PKL-001
+    #[arg(value_name = "RULE", required_unless_present = "all")]
+    pub rules: Vec<String>,
+    /// Explain every rule
+    #[arg(long)]
+    pub all: bool,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    Severity::ALL
+        .into_iter()
+        .find(|s| s.name().eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("expected one of {}", Severity::ALL.map(Severity::name).join(", ")))
+}
+
+/// A number with an optional binary unit.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return Err("expected a number, with K, M, G or T".to_owned()),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit))
+        .ok_or_else(|| "expected a number, with K, M, G or T".to_owned())
+}
+
+impl LimitArgs {
+    /// The library's limits with the ones given here put in.
+    pub fn limits(&self) -> mverify::Limits {
+        let d = mverify::Limits::default();
+        mverify::Limits {
+            max_file_bytes: self.max_file_bytes.unwrap_or(d.max_file_bytes),
+            max_entries: self.max_entries.unwrap_or(d.max_entries),
+            max_depth: self.max_depth.unwrap_or(d.max_depth),
+            max_header_bytes: self.max_header_bytes.unwrap_or(d.max_header_bytes),
+            max_decompressed_bytes: self.max_decompressed_bytes.unwrap_or(d.max_decompressed_bytes),
+            max_ratio: self.max_ratio.unwrap_or(d.max_ratio),
+            max_ops: self.max_ops.unwrap_or(d.max_ops),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_exit_codes_of_the_help_are_the_table() {
+        for (_, code, words) in super::super::exit::TABLE {
+            let line = EXIT_CODES.lines().find(|line| line.trim_start().starts_with(&code.to_string())).unwrap();
+            assert!(line.contains(words.split(':').next().unwrap()), "{line}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_binary_units() {
+        assert_eq!(size("12"), Ok(12));
+        assert_eq!(size("3k"), Ok(3 << 10));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert!(size("2X").is_err() && size("").is_err() && size("99999999999T").is_err());
+    }
+}

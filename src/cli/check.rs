@@ -1,0 +1,143 @@
+//! `mverify [check]` and `mverify scan`.
+
+use super::args::CheckArgs;
+use super::exit::Exit;
+use super::output::Output;
+use super::progress::Bars;
+use anyhow::{Context, Result, bail};
+use mverify::Verifier;
+use mverify::digest::Algorithm;
+use mverify::report::Summary;
+use mverify::scan::Stop;
+use mverify::source::Spool;
+use mverify::verifier::{Builder, Proof};
+use mverify::walk::{Item, walk};
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Runs a check; `hash` is false for a scan.
+pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
+    let items = items(args)?;
+    let single = items.len() == 1
+        && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
+    let stop = Stop::default();
+    let verifier = verifier(args, hash, stop.clone())?;
+    let mut outputs = Output::all(args, single)?;
+    if let Some(seconds) = args.limits.timeout {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(seconds));
+            stop.now();
+        });
+    }
+    let bars = Bars::new(args.common.quiet, &items, stop);
+    let mut summary = Summary::default();
+    let mut written = Ok(());
+    let flow = verifier.verify_items(items, &bars, |artifact| {
+        summary.add(&artifact);
+        written = bars.pause(|| outputs.iter_mut().try_for_each(|output| output.artifact(&artifact)));
+        if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    drop(bars);
+    written?;
+    if flow.is_break() {
+        eprintln!("mverify: stopped by --timeout: not every file was checked");
+        summary.stopped = true;
+    }
+    outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
+    Ok(Exit::of(summary.verdict(), args.exit_zero))
+}
+
+/// Everything the arguments name.
+fn items(args: &CheckArgs) -> Result<Vec<Item>> {
+    let mut paths = args.paths.clone();
+    if let Some(list) = &args.files_from {
+        paths.extend(listed(list, args.null)?);
+    }
+    if paths.is_empty() {
+        bail!("no path was given: name a file, a directory, or - for standard input");
+    }
+    let mut items = Vec::new();
+    for path in &paths {
+        if path.as_os_str() == "-" {
+            items.push(stdin(args.limits.limits().max_file_bytes)?);
+        } else {
+            items.extend(walk(path));
+        }
+    }
+    Ok(items)
+}
+
+/// Standard input, spooled so that it can be read at any offset.
+pub fn stdin(limit: u64) -> Result<Item> {
+    Spool::read(std::io::stdin().lock(), limit, &std::env::temp_dir()).map(Item::Stdin).context("cannot read standard input")
+}
+
+/// Paths from a file: one per line, or NUL-terminated.
+fn listed(list: &Path, null: bool) -> Result<Vec<PathBuf>> {
+    let mut bytes = Vec::new();
+    if list.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read the list of paths from standard input")?;
+    } else {
+        bytes = std::fs::read(list).with_context(|| format!("cannot read the list of paths {}", list.display()))?;
+    }
+    Ok(bytes
+        .split(|b| *b == if null { 0 } else { b'\n' })
+        .map(|line| if null { line } else { line.strip_suffix(b"\r").unwrap_or(line) })
+        .filter(|line| !line.is_empty())
+        .map(path_of)
+        .collect())
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
+    let mut algorithms = Vec::new();
+    if hash {
+        algorithms.push(Algorithm::Sha256);
+        for name in &args.digest {
+            let algorithm = super::hash::algorithm(name)?;
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
+    }
+    let mut builder = Verifier::builder()
+        .limits(args.limits.limits())
+        .digests(&algorithms)
+        .fail_on(args.fail_on)
+        .map(true)
+        .threads(usize::from(args.common.threads.unwrap_or(0)))
+        .stop(stop);
+    for version in &args.torch {
+        builder = builder.torch(version);
+    }
+    for proof in &args.require {
+        builder = require(builder, proof)?;
+    }
+    Ok(builder.build()?)
+}
+
+fn require(builder: Builder, proof: &str) -> Result<Builder> {
+    Ok(match proof.split_once(">=") {
+        None => builder.require(match proof {
+            "weights-only" => Proof::WeightsOnly,
+            "signature" => Proof::Signature,
+            "manifest" => Proof::Manifest,
+            _ => bail!("--require {proof}: expected weights-only, weights-only>=VERSION, signature or manifest"),
+        }),
+        Some(("weights-only", version)) => builder.require(Proof::WeightsOnly).torch(version),
+        Some(_) => bail!("--require {proof}: only weights-only takes a version"),
+    })
+}

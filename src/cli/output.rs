@@ -1,0 +1,125 @@
+//! Where reports go: standard output and the files of `-o`, each in its own format, artifact by artifact.
+
+use super::args::{CheckArgs, Color, Format};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use mverify::report::json_v1::{ArtifactV1, LastLineV1, SCHEMA};
+use mverify::report::text::{self, Style};
+use mverify::report::{Artifact, Summary};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+
+/// Something that is told each artifact in order, and the summary at the end.
+pub struct Output {
+    format: Format,
+    to: Box<dyn Write>,
+    style: Style,
+    written: u64,
+    /// One file was named: its report is the long one.
+    single: bool,
+}
+
+impl Output {
+    /// The outputs that the arguments ask for. `single`: exactly one file will be reported.
+    pub fn all(args: &CheckArgs, single: bool) -> Result<Vec<Output>> {
+        let mut outputs = Vec::new();
+        if !args.common.quiet {
+            let style = Style { color: colored(args.common.color), verbose: args.common.verbose };
+            outputs.push(Output::new(args.format, Box::new(std::io::stdout()), style, single));
+        }
+        for output in &args.output {
+            let (format, path) = target(output)?;
+            let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
+            let style = Style { color: false, verbose: args.common.verbose };
+            outputs.push(Output::new(format, Box::new(file), style, single));
+        }
+        Ok(outputs)
+    }
+
+    fn new(format: Format, to: Box<dyn Write>, style: Style, single: bool) -> Self {
+        Output { format, to: Box::new(BufWriter::new(to)), style, written: 0, single }
+    }
+
+    /// Writes one artifact.
+    pub fn artifact(&mut self, artifact: &Artifact) -> Result<()> {
+        match self.format {
+            Format::Text if self.single => write!(self.to, "{}", text::full(artifact, self.style))?,
+            Format::Text => write!(self.to, "{}", text::brief(artifact, self.style))?,
+            Format::Json => {
+                let opening = if self.written == 0 {
+                    format!("{{\n\"schema\": \"{SCHEMA}\",\n\"artifacts\": [\n")
+                } else {
+                    ",\n".into()
+                };
+                write!(self.to, "{opening}{}", serde_json::to_string(&ArtifactV1::from(artifact))?)?;
+            }
+            Format::Jsonl => {
+                writeln!(self.to, "{}", serde_json::to_string(&ArtifactV1::from(artifact))?)?;
+                // whoever reads lines wants to see the first finding now
+                self.to.flush()?;
+            }
+        }
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Writes the end.
+    pub fn finish(mut self, summary: &Summary) -> Result<()> {
+        match self.format {
+            Format::Text if self.single => {}
+            Format::Text => write!(self.to, "{}", text::summary(summary, self.style))?,
+            Format::Json => {
+                if self.written == 0 {
+                    write!(self.to, "{{\n\"schema\": \"{SCHEMA}\",\n\"artifacts\": [")?;
+                }
+                let last = serde_json::to_value(LastLineV1::from(summary))?;
+                let overall = &last["summary"];
+                writeln!(
+                    self.to,
+                    "\n],\n\"verdict\": {},\n\"coverage\": {},\n\"summary\": {{\"ok\": {}, \"unknown\": {}, \"bad\": {}, \"bytes\": {}}}\n}}",
+                    overall["verdict"], overall["coverage"], summary.ok, summary.unknown, summary.bad, summary.bytes
+                )?;
+            }
+            Format::Jsonl => writeln!(self.to, "{}", serde_json::to_string(&LastLineV1::from(summary))?)?,
+        }
+        self.to.flush()?;
+        Ok(())
+    }
+}
+
+/// `[FORMAT:]FILE`; without a format that is known, all of it is the file's name and the format is JSON.
+fn target(output: &str) -> Result<(Format, &str)> {
+    if let Some((format, path)) = output.split_once(':')
+        && let Ok(format) = Format::from_str(format, true)
+    {
+        anyhow::ensure!(!path.is_empty(), "-o {output}: a file name is missing after the colon");
+        return Ok((format, path));
+    }
+    Ok((Format::Json, output))
+}
+
+/// Whether standard output gets colours: `--color`, then NO_COLOR, CLICOLOR_FORCE, and whether it is a terminal.
+pub fn colored(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => match anstream::AutoStream::choice(&std::io::stdout()) {
+            anstream::ColorChoice::Never => false,
+            anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi => true,
+            anstream::ColorChoice::Auto => std::io::stdout().is_terminal(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_names_its_format_or_is_json() {
+        assert_eq!(target("jsonl:a.jsonl").unwrap(), (Format::Jsonl, "a.jsonl"));
+        assert_eq!(target("report.json").unwrap(), (Format::Json, "report.json"));
+        assert_eq!(target("odd:name").unwrap(), (Format::Json, "odd:name"));
+        assert!(target("text:").is_err());
+    }
+}

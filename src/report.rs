@@ -1,0 +1,184 @@
+//! What a run says: one [`Artifact`] per file, one [`Report`] for all. Rendering lives in the modules below; the wire
+//! form is frozen in [`json_v1`], apart from these types.
+
+use crate::digest::Digests;
+use crate::finding::Finding;
+use crate::format::Role;
+use crate::outcome::{Coverage, Outcome, Verdict};
+use crate::rule::Severity;
+use crate::torch::Answer;
+use std::path::PathBuf;
+
+pub mod json_v1;
+pub mod plain;
+pub mod text;
+
+/// How much a source of expectations is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trust {
+    /// It merely lies there: it can fail an artifact, and a match proves only consistency.
+    SelfAsserted,
+    /// The user named it.
+    Pinned,
+    /// A signature by a signer the user trusts covers it.
+    Signed,
+}
+
+/// How an artifact compares with one source of expectations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The content is the expected one.
+    Match,
+    /// The content differs.
+    Mismatch,
+    /// It is expected and not there.
+    Missing,
+    /// It is there and not expected.
+    Extra,
+    /// The source says nothing about it.
+    NotCovered,
+}
+
+/// One comparison of an artifact with what a source expects of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Integrity {
+    /// Name of the source, as in `model.sig` or `--sha256`.
+    pub source: String,
+    /// What the source is worth.
+    pub trust: Trust,
+    /// Who signed, where somebody did.
+    pub signer: Option<String>,
+    /// The result.
+    pub status: Status,
+    /// Words for people where the status alone does not say enough, as in "sha1: corruption check only".
+    pub note: Option<String>,
+}
+
+/// Everything known about one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// The path as the user gave it, or below a directory the user gave.
+    pub path: PathBuf,
+    /// Format name, as in `torch-zip`.
+    pub format: &'static str,
+    /// Its role in a model directory.
+    pub role: Role,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digests of the whole file; empty when only scanned.
+    pub digests: Digests,
+    /// Verdict and coverage.
+    pub outcome: Outcome,
+    /// What was found, sorted.
+    pub findings: Vec<Finding>,
+    /// What `torch.load(weights_only=True)` would do, per version asked for.
+    pub weights_only: Vec<Answer>,
+    /// The same over all known versions, in one sentence; empty where torch has nothing to do with the format.
+    pub loading: String,
+    /// Comparisons with expectations.
+    pub integrity: Vec<Integrity>,
+}
+
+impl Artifact {
+    /// Why the artifact is not `ok` or not complete: the messages of the findings that lowered it.
+    pub fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.findings.iter().filter(|f| f.rule.effect != crate::rule::Effect::Note).map(|f| f.message.as_str())
+    }
+}
+
+/// Counts and overall verdict of a run, built while artifacts pass by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Artifacts with verdict ok.
+    pub ok: u64,
+    /// Artifacts with verdict unknown.
+    pub unknown: u64,
+    /// Artifacts with verdict bad.
+    pub bad: u64,
+    /// Artifacts whose coverage is partial.
+    pub partial: u64,
+    /// Bytes of all artifacts.
+    pub bytes: u64,
+    /// The run ended before every file was looked at.
+    pub stopped: bool,
+    /// The most severe finding met.
+    pub worst: Option<Severity>,
+}
+
+impl Summary {
+    /// Counts one artifact.
+    pub fn add(&mut self, artifact: &Artifact) {
+        let count = match artifact.outcome.verdict() {
+            Verdict::Ok => &mut self.ok,
+            Verdict::Unknown => &mut self.unknown,
+            Verdict::Bad => &mut self.bad,
+        };
+        *count += 1;
+        self.partial += u64::from(artifact.outcome.coverage() == Coverage::Partial);
+        self.bytes = self.bytes.saturating_add(artifact.size);
+        self.worst = self.worst.max(artifact.findings.iter().map(|f| f.severity).max());
+    }
+    /// Number of artifacts.
+    pub fn total(&self) -> u64 {
+        self.ok + self.unknown + self.bad
+    }
+    /// The overall verdict: the worst one; a run over nothing proves nothing.
+    pub fn verdict(&self) -> Verdict {
+        if self.bad > 0 {
+            Verdict::Bad
+        } else if self.unknown > 0 || self.ok == 0 || self.stopped {
+            Verdict::Unknown
+        } else {
+            Verdict::Ok
+        }
+    }
+    /// The overall coverage.
+    pub fn coverage(&self) -> Coverage {
+        if self.partial > 0 || self.total() == 0 || self.stopped { Coverage::Partial } else { Coverage::Complete }
+    }
+}
+
+/// A whole run held in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Artifacts, in the order the paths were given; files of a directory sorted by path.
+    pub artifacts: Vec<Artifact>,
+    /// Counts and overall verdict.
+    pub summary: Summary,
+}
+
+impl Report {
+    /// Adds an artifact.
+    pub fn push(&mut self, artifact: Artifact) {
+        self.summary.add(&artifact);
+        self.artifacts.push(artifact);
+    }
+    /// True if everything was proven.
+    pub fn ok(&self) -> bool {
+        self.summary.verdict() == Verdict::Ok
+    }
+}
+
+impl Trust {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trust::SelfAsserted => "self-asserted",
+            Trust::Pinned => "pinned",
+            Trust::Signed => "signed",
+        }
+    }
+}
+
+impl Status {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Match => "match",
+            Status::Mismatch => "mismatch",
+            Status::Missing => "missing",
+            Status::Extra => "extra",
+            Status::NotCovered => "not-covered",
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The way of one file through the house, top to bottom: open, identify, scan, hash, compare, judge.
+
+use crate::budget::Limits;
+use crate::digest::{self, Algorithm, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::format::{self, Identity, Role};
+use crate::outcome::Outcome;
+use crate::report::{Artifact, Report};
+use crate::rule::{self, Severity};
+use crate::scan::{DeferredCrc, Scan, Settings, Stop};
+use crate::source::{FileSource, OpenOptions, ReadAt, Spool, View, Window};
+use crate::torch::{self, Answer, Loading};
+use crate::walk::{Item, walk};
+use std::borrow::Cow;
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// What the user demands of loadable files besides a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// `torch.load(weights_only=True)` takes it, on every torch version asked for.
+    WeightsOnly,
+    /// A signature by a trusted signer covers it.
+    Signature,
+    /// A trusted or pinned expectation covers it.
+    Manifest,
+}
+
+/// Verifies files. Built once, used for any number of files.
+///
+/// ```
+/// let verifier = mverify::Verifier::builder().build()?;
+/// let artifact = verifier.verify_bytes("weights.pt", b"\x80\x02cos\ngetpid\n)R.");
+/// assert_eq!(artifact.outcome.verdict(), mverify::Verdict::Bad);
+/// assert_eq!(artifact.findings[0].global.as_deref(), Some("os.getpid"));
+/// # Ok::<(), mverify::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Verifier {
+    settings: Settings,
+    algorithms: Vec<Algorithm>,
+    fail_on: Severity,
+    required: Vec<Proof>,
+    map: bool,
+    pool: Pool,
+}
+
+/// Says what a [`Verifier`] should do. The default: SHA-256, the newest torch, default limits, reads instead of mappings,
+/// one thread.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    settings: Settings,
+    algorithms: Vec<Algorithm>,
+    fail_on: Severity,
+    required: Vec<Proof>,
+    map: bool,
+    threads: usize,
+}
+
+impl Builder {
+    /// Upper bounds for each file.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+    /// Digests to compute; none at all scans without hashing.
+    pub fn digests(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = algorithms.to_vec();
+        self
+    }
+    /// Asks the weights_only question for this torch version as well.
+    pub fn torch(mut self, version: impl Into<String>) -> Self {
+        self.settings.torch_versions.push(version.into());
+        self
+    }
+    /// Vouches for a global, as `module.qualname`.
+    pub fn trust_global(mut self, name: impl Into<String>) -> Self {
+        self.settings.trusted_globals.push(name.into());
+        self
+    }
+    /// Lowest severity that makes a file bad (default: high).
+    pub fn fail_on(mut self, severity: Severity) -> Self {
+        self.fail_on = severity;
+        self
+    }
+    /// Demands a proof of every loadable file.
+    pub fn require(mut self, proof: Proof) -> Self {
+        self.required.push(proof);
+        self
+    }
+    /// Maps files instead of reading them: two to three times faster, but the process must survive SIGBUS (the binary
+    /// installs a guard).
+    pub fn map(mut self, map: bool) -> Self {
+        self.map = map;
+        self
+    }
+    /// Threads of an own pool; 0 is one per core, 1 (the default) makes no pool.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+    /// Ends runs early when set.
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.settings.stop = stop;
+        self
+    }
+    /// The verifier.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the system gives no threads.
+    pub fn build(self) -> Result<Verifier, Error> {
+        let Builder { settings, algorithms, fail_on, required, map, threads } = self;
+        Ok(Verifier { settings, algorithms, fail_on, required, map, pool: Pool::new(threads)? })
+    }
+}
+
+impl Verifier {
+    /// Starts to build one.
+    pub fn builder() -> Builder {
+        Builder {
+            settings: Settings::default(),
+            algorithms: vec![Algorithm::Sha256],
+            fail_on: Severity::High,
+            required: Vec::new(),
+            map: false,
+            threads: 1,
+        }
+    }
+
+    /// Verifies a file, or every file under a directory.
+    pub fn verify_path(&self, path: impl AsRef<Path>) -> Report {
+        let mut report = Report::default();
+        let _ = self.verify_items(walk(path.as_ref()), &(), |artifact| {
+            report.push(artifact);
+            ControlFlow::Continue(())
+        });
+        report
+    }
+
+    /// Verifies bytes in memory. `name` is only used to notice a name that lies, and by torch's own dispatch.
+    pub fn verify_bytes(&self, name: &str, bytes: &[u8]) -> Artifact {
+        let source = bytes.to_vec();
+        let parsed = self.parse(&View::new(&source), name);
+        let plan = self.plan(&parsed);
+        let passed = digest::pass(&source, &plan, &self.pool, &());
+        self.conclude(Path::new(name), ReadAt::len(&source), parsed, plan, passed)
+    }
+
+    /// Verifies items and hands the artifacts to `sink` on this thread, in the order of the items. Memory is bounded by
+    /// the items under way, not by their number. Ends early, with `Break`, when `sink` breaks or the run is stopped.
+    pub fn verify_items(
+        &self,
+        items: Vec<Item>,
+        watch: &dyn Watch,
+        sink: impl FnMut(Artifact) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        digest::many(
+            &self.pool,
+            items.into_iter(),
+            |item| self.prepare(item),
+            |(path, parsed, plan), source: Source, passed| self.conclude(&path, source.len(), parsed, plan, passed),
+            watch,
+            sink,
+        )
+    }
+
+    fn prepare(&self, item: Item) -> Prepared<Source, (PathBuf, Parsed, Plan), Artifact> {
+        let (path, source) = match item {
+            Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, finding)),
+            Item::File(path) => {
+                let source = self.open(&path);
+                (path, source)
+            }
+            Item::Stdin(spool) => (PathBuf::from("-"), Ok(Source::Spool(spool))),
+        };
+        let source = match source {
+            Ok(source) => source,
+            Err(finding) => return Prepared::Done(self.refused(&path, finding)),
+        };
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        // A parser that panics is our defect, and must not become a green result or take the other files down with it.
+        let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name)));
+        let Ok(parsed) = parsed else {
+            return Prepared::Done(self.refused(&path, Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed")));
+        };
+        let plan = self.plan(&parsed);
+        Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }
+    }
+
+    fn open(&self, path: &Path) -> Result<Source, Finding> {
+        let max_file_bytes = self.settings.limits.max_file_bytes;
+        let options = OpenOptions { follow: true, map: self.map, lease: true, max_file_bytes };
+        FileSource::open(path, &options).map(|file| Source::File(Box::new(file))).map_err(|error| {
+            let rule = match error {
+                Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
+                Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
+                Error::Changed { .. } => &rule::tree::CHANGED,
+                _ => &rule::format::UNREADABLE,
+            };
+            Finding::new(rule, error.reason())
+        })
+    }
+
+    fn plan(&self, parsed: &Parsed) -> Plan {
+        Plan { algorithms: self.algorithms.clone(), crcs: parsed.deferred.clone() }
+    }
+
+    fn parse(&self, view: &View<'_>, name: &str) -> Parsed {
+        let mut scan = Scan::new(&self.settings);
+        let identity = format::examine(view, name, &mut scan);
+        let weights_only = torch::weights_only(view, name, &self.settings);
+        let (findings, deferred) = scan.finish();
+        Parsed { identity, weights_only, findings, deferred }
+    }
+
+    fn conclude(
+        &self,
+        path: &Path,
+        size: u64,
+        parsed: Parsed,
+        plan: Plan,
+        passed: Result<Passed, PassError>,
+    ) -> Artifact {
+        let Parsed { identity, weights_only, mut findings, .. } = parsed;
+        let passed = passed.unwrap_or_else(|error| {
+            findings.push(match error {
+                PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
+                PassError::Cancelled => Finding::new(&rule::run::STOPPED, "the run was stopped before it was read"),
+                error => Finding::new(&rule::format::UNREADABLE, error.to_string()),
+            });
+            Passed::default()
+        });
+        for (indices, what) in [
+            (&passed.crc_mismatches, "does not have the CRC-32 that the archive records"),
+            (&passed.crc_unchecked, "overlaps other bytes, so its CRC-32 was not checked"),
+        ] {
+            for crc in indices.iter().filter_map(|index| plan.crcs.get(*index)) {
+                let mut finding = Finding::new(&rule::container::ZIP_CHECKSUM, format!("this member {what}"));
+                finding.member = Some(crc.member.clone());
+                findings.push(finding);
+            }
+        }
+        if identity.role == Role::Loadable {
+            findings.extend(self.required.iter().filter_map(|proof| demand(*proof, &weights_only)));
+        }
+        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        Artifact {
+            path: path.to_owned(),
+            format: identity.format,
+            role: identity.role,
+            size,
+            digests: passed.digests,
+            outcome: Outcome::judge(&findings, self.fail_on),
+            findings,
+            weights_only,
+            loading: String::new(),
+            integrity: Vec::new(),
+        }
+    }
+
+    /// An artifact whose content was not looked at.
+    fn refused(&self, path: &Path, finding: Finding) -> Artifact {
+        let findings = vec![finding];
+        Artifact {
+            path: path.to_owned(),
+            format: "unknown",
+            role: Role::Opaque,
+            size: 0,
+            digests: Digests::default(),
+            outcome: Outcome::judge(&findings, self.fail_on),
+            findings,
+            weights_only: Vec::new(),
+            loading: String::new(),
+            integrity: Vec::new(),
+        }
+    }
+}
+
+/// What an artifact is read from.
+enum Source {
+    File(Box<FileSource>),
+    Spool(Spool),
+}
+
+impl ReadAt for Source {
+    fn len(&self) -> u64 {
+        self.inner().len()
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.inner().read_at(offset, buf)
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        self.inner().copy(range)
+    }
+    fn window<'a>(&'a self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'a>> {
+        self.inner().window(offset, most, buf)
+    }
+    fn settle(&self) -> io::Result<()> {
+        self.inner().settle()
+    }
+}
+
+impl Source {
+    fn inner(&self) -> &dyn ReadAt {
+        match self {
+            Source::File(file) => file.as_ref(),
+            Source::Spool(spool) => spool,
+        }
+    }
+}
+
+/// What parsing one artifact gave.
+struct Parsed {
+    identity: Identity,
+    weights_only: Vec<Answer>,
+    findings: Vec<Finding>,
+    deferred: Vec<DeferredCrc>,
+}
+
+/// The finding that a demanded proof makes where it is not there.
+fn demand(proof: Proof, answers: &[Answer]) -> Option<Finding> {
+    match proof {
+        Proof::WeightsOnly => {
+            let worst = answers.iter().find(|a| matches!(a.outcome, Loading::Blocked | Loading::Corrupt));
+            if let Some(answer) = worst {
+                let message = format!("torch {} refuses it with weights_only=True: {}", answer.torch, answer.reason);
+                return Some(Finding::new(&rule::proof::REFUSED, message));
+            }
+            let doubt = answers.iter().find(|a| a.outcome == Loading::Unprovable)?;
+            let message = format!(
+                "whether torch {} loads it with weights_only=True is not proven: {}",
+                doubt.torch, doubt.reason
+            );
+            Some(Finding::new(&rule::proof::NOT_PROVEN, message))
+        }
+        Proof::Signature => Some(Finding::new(&rule::proof::NOT_PROVEN, "no signature by a trusted signer covers it")),
+        Proof::Manifest => Some(Finding::new(&rule::proof::NOT_PROVEN, "no trusted or pinned expectation covers it")),
+    }
+}
