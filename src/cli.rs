@@ -9,13 +9,14 @@ mod output;
 mod progress;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use exit::Exit;
 use std::process::ExitCode;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // clap knows which of its messages belong on stdout (help, version) and which on stderr
@@ -30,10 +31,10 @@ pub fn main() -> ExitCode {
         Some(Command::Hash(args)) => hash::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "mverify", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());
             Ok(Exit::Proven)
         }
-        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
+        Some(Command::Man) => clap_mangen::Man::new(args::command())
             .render(&mut std::io::stdout())
             .map(|()| Exit::Proven)
             .map_err(anyhow::Error::from),

@@ -110,7 +110,10 @@ pub(crate) use rules;
 
 /// Every rule, area by area.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, proof::ALL, run::ALL].into_iter().flatten().copied()
+    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, proof::ALL, run::ALL]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The rule with this id, if there is one. Case does not matter.

@@ -185,7 +185,9 @@ impl Verifier {
         // A parser that panics is our defect, and must not become a green result or take the other files down with it.
         let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name)));
         let Ok(parsed) = parsed else {
-            return Prepared::Done(self.refused(&path, Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed")));
+            return Prepared::Done(
+                self.refused(&path, Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed")),
+            );
         };
         let plan = self.plan(&parsed);
         Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }

@@ -72,7 +72,9 @@ fn items(args: &CheckArgs) -> Result<Vec<Item>> {
 
 /// Standard input, spooled so that it can be read at any offset.
 pub fn stdin(limit: u64) -> Result<Item> {
-    Spool::read(std::io::stdin().lock(), limit, &std::env::temp_dir()).map(Item::Stdin).context("cannot read standard input")
+    Spool::read(std::io::stdin().lock(), limit, &std::env::temp_dir())
+        .map(Item::Stdin)
+        .context("cannot read standard input")
 }
 
 /// Paths from a file: one per line, or NUL-terminated.

@@ -1,8 +1,8 @@
 //! Progress on a terminal: the whole and each file that takes long, after half a second, on standard error.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mverify::report::plain;
 use mverify::digest::Watch;
+use mverify::report::plain;
 use mverify::scan::Stop;
 use mverify::walk::Item;
 use std::collections::HashMap;
