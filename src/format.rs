@@ -9,13 +9,14 @@ use crate::pickle::{self, Dialect};
 use crate::rule::format as rules;
 use crate::scan::Scan;
 use crate::source::View;
-use detect::{Codec, Kind, Picture};
+use detect::{Codec, Kind};
 use std::io;
 
 pub mod defect;
 pub mod detect;
 mod ggml;
 pub mod gguf;
+mod image;
 pub mod jinja;
 pub mod json;
 mod literal;
@@ -120,9 +121,7 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Npy => npy::check(view, scan),
         Kind::Safetensors => safetensors::check(view, scan),
         Kind::Gguf => gguf::check(view, scan),
-        Kind::Image(Picture::Png | Picture::Jpeg | Picture::Gif | Picture::Webp | Picture::Bmp | Picture::Ico) => {
-            unsupported("image", Role::Inert, scan)
-        }
+        Kind::Image(picture) => image::check(view, picture, scan),
     };
     if second_reading(view, kind, scan)?.is_some() {
         let message = format!("the file is {} and also a pickle that names globals", identity.format);

@@ -126,6 +126,7 @@ enum Word<'a> {
 
 /// What the words of a block reach for.
 fn reached_by(words: &[Word<'_>]) -> Option<String> {
+    let formats = words.contains(&Word::Name("format"));
     for (index, word) in words.iter().enumerate() {
         let at = |offset: isize| index.checked_add_signed(offset).and_then(|index| words.get(index));
         match word {
@@ -134,7 +135,7 @@ fn reached_by(words: &[Word<'_>]) -> Option<String> {
                     return Some((*found).to_owned());
                 }
                 // characters by number are for hiding words
-                if text.contains("%c") && words.contains(&Word::Name("format")) {
+                if formats && text.contains("%c") {
                     return Some("a name made of character codes".to_owned());
                 }
             }

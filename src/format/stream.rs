@@ -47,6 +47,23 @@ impl<'a> Stream<'a> {
 
     /// The next `n` bytes; `UnexpectedEof` if there are fewer.
     pub fn bytes(&mut self, n: u64) -> io::Result<&[u8]> {
+        self.fetch(n)?;
+        let begin = self.used;
+        let n = usize::try_from(n).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.used = begin.saturating_add(n);
+        self.block.get(begin..self.used).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The next `n` bytes, which stay the next.
+    pub fn peek(&mut self, n: u64) -> io::Result<&[u8]> {
+        self.fetch(n)?;
+        let n = usize::try_from(n).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let end = self.used.saturating_add(n);
+        self.block.get(self.used..end).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Has `n` bytes in the block.
+    fn fetch(&mut self, n: u64) -> io::Result<()> {
         if n > self.left() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -58,10 +75,20 @@ impl<'a> Stream<'a> {
             self.block.extend_from_slice(&self.view.copy(self.fetched..end)?);
             self.fetched = end;
         }
-        let begin = self.used;
-        let n = usize::try_from(n).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.used = begin.saturating_add(n);
-        self.block.get(begin..self.used).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        Ok(())
+    }
+
+    /// Steps to the next `byte`; `UnexpectedEof` if there is none.
+    pub fn skip_to(&mut self, byte: u8) -> io::Result<()> {
+        loop {
+            self.fetch(1)?;
+            let rest = self.block.get(self.used..).unwrap_or_default();
+            if let Some(at) = memchr::memchr(byte, rest) {
+                self.used = self.used.saturating_add(at);
+                return Ok(());
+            }
+            self.used = self.block.len();
+        }
     }
 
     /// Steps over `n` bytes without fetching those that are not fetched yet.
@@ -79,6 +106,15 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// One byte.
+    pub fn u8(&mut self) -> io::Result<u8> {
+        self.array().map(|[byte]| byte)
+    }
+    /// Two bytes.
+    pub fn u16(&mut self) -> io::Result<u16> {
+        let bytes = self.array()?;
+        Ok(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+    }
     /// Four bytes.
     pub fn u32(&mut self) -> io::Result<u32> {
         let bytes = self.array()?;
@@ -89,7 +125,8 @@ impl<'a> Stream<'a> {
         let bytes = self.array()?;
         Ok(if self.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
     }
-    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let n = u64::try_from(N).unwrap_or(u64::MAX);
         self.bytes(n)?.first_chunk().copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }

@@ -60,4 +60,10 @@ rules! {
     TEMPLATE_ESCAPE = "MV-CFG-001" High Bad, "a template tries to leave its sandbox",
         why: "Chat templates are programs. One that reaches for Python's internals runs code wherever it is rendered without a sandbox (CVE-2024-34359).",
         todo: "Do not load this file. Ask its publisher for a clean template.", fixture: "format/template.jinja";
+    IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
+        why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
+        todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";
+    IMAGE_TAIL = "MV-IMG-002" Medium Unproven, "bytes follow the end of an image",
+        why: "Viewers ignore them; other programs may read them as an archive or a program.",
+        todo: "Save the image anew, or leave it out.", fixture: "format/tail.png";
 }
