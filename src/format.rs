@@ -12,6 +12,7 @@ use crate::source::View;
 use detect::{Codec, Kind};
 use std::io;
 
+mod config;
 pub mod defect;
 pub mod detect;
 mod ggml;

@@ -1,13 +1,16 @@
 //! Text: prose, vocabularies, configuration, scripts, and what servers send in place of a file.
 //!
-//! The whole file is read once, in blocks, so memory does not grow with it; time is linear. Threat: binary content
+//! The whole file is read once, in blocks, so memory does not grow with it; only configuration and templates are held in
+//! full, up to `max_header_bytes`. Time is linear. Threat: binary content
 //! behind a page of text, and downloads that are no model at all.
 
 use super::detect::{self, Encoding, HEAD};
-use super::{Identity, Role, UNKNOWN, name};
+use super::{Identity, Role, UNKNOWN, config, jinja, name};
+use crate::budget::Spent;
 use crate::rule::format as rules;
 use crate::scan::Scan;
 use crate::source::View;
+use std::borrow::Cow;
 use std::io;
 
 /// Bytes read at a time.
@@ -20,8 +23,9 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         return Ok(UNKNOWN);
     }
     let head = view.head(HEAD)?;
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
     let start = head.trim_ascii_start();
-    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let extension = name::extension(name);
     if start.starts_with(b"version https://git-lfs.github.com/spec/") {
         let message = "a git-lfs pointer stands here; the content was never fetched";
         scan.report(&rules::POINTER, 0, message);
@@ -33,19 +37,65 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         }
         return Ok(Identity::new("html", Role::Inert));
     }
-    if start.starts_with(b"#!") {
+    if head.starts_with(b"#!") {
         scan.report(&rules::SCRIPT, 0, "the file is a script");
         return Ok(Identity::new("script", Role::Code));
     }
-    Ok(match name::extension(name).as_str() {
-        "py" => {
-            scan.report(&rules::SCRIPT, 0, "the file is Python source");
-            Identity::new("python", Role::Code)
+    if extension == "py" {
+        scan.report(&rules::SCRIPT, 0, "the file is Python source");
+        return Ok(Identity::new("python", Role::Code));
+    }
+    let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
+    let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
+    let yaml = matches!(extension.as_str(), "yaml" | "yml");
+    // what is looked at in full is held in memory; a file without an extension may be any of these
+    let json = named_json || matches!(start.first(), Some(b'{' | b'['));
+    if !(json || template || yaml || extension.is_empty()) {
+        return Ok(Identity::new("text", Role::Inert));
+    }
+    let limit = scan.budget.limits().max_header_bytes;
+    if view.len() > limit {
+        scan.spent(Spent("max_header_bytes"), limit);
+        return Ok(Identity::new(if named_json { "json" } else { "text" }, Role::Config));
+    }
+    let bytes = view.copy(0..view.len())?;
+    let text = decoded(&bytes, encoding);
+    if json {
+        match config::json(text.as_bytes(), scan) {
+            Ok(()) => return Ok(Identity::new("json", Role::Config)),
+            Err(broken) if named_json => {
+                let at = u64::try_from(broken.at).unwrap_or(0);
+                scan.report(
+                    &rules::NOT_JSON,
+                    at,
+                    format!("the file is named .{extension} and is no JSON: {}", broken.what),
+                );
+                return Ok(Identity::new("text", Role::Config));
+            }
+            Err(_) => {}
         }
-        "yaml" | "yml" => Identity::new("yaml", Role::Config),
-        _ if matches!(start.first(), Some(b'{' | b'[')) => Identity::new("json", Role::Config),
-        _ => Identity::new("text", Role::Inert),
-    })
+    }
+    if yaml || extension.is_empty() {
+        config::yaml(&text, scan);
+        return Ok(if yaml { Identity::new("yaml", Role::Config) } else { Identity::new("text", Role::Inert) });
+    }
+    if template {
+        jinja::check(&text, "the file", 0, scan);
+        return Ok(Identity::new("jinja", Role::Config));
+    }
+    Ok(Identity::new("text", Role::Inert))
+}
+
+/// Text as UTF-8 without its byte order mark. It was checked before, so nothing is lost.
+fn decoded(bytes: &[u8], encoding: Encoding) -> Cow<'_, str> {
+    let unit: fn([u8; 2]) -> u16 = match encoding {
+        Encoding::Utf8 => return String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)),
+        Encoding::Utf16Le => u16::from_le_bytes,
+        Encoding::Utf16Be => u16::from_be_bytes,
+    };
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
+    Cow::Owned(char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 fn starts_with_any(bytes: &[u8], starts: &[&str]) -> bool {

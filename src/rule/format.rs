@@ -60,6 +60,24 @@ rules! {
     TEMPLATE_ESCAPE = "MV-CFG-001" High Bad, "a template tries to leave its sandbox",
         why: "Chat templates are programs. One that reaches for Python's internals runs code wherever it is rendered without a sandbox (CVE-2024-34359).",
         todo: "Do not load this file. Ask its publisher for a clean template.", fixture: "format/template.jinja";
+    REMOTE_CODE = "MV-CFG-002" Medium Note, "the configuration asks for code from the repository",
+        why: "With trust_remote_code=True the loader imports the named Python files and runs them.",
+        todo: "Load it without trust_remote_code, or read the code and pin its revision.", fixture: "format/auto_map.json";
+    TARGET = "MV-CFG-003" High Bad, "the configuration names a dangerous function to call",
+        why: "Hydra and tools built on it (NeMo, CVE-2025-23304) import the name under _target_ and call it.",
+        todo: "Do not load this file.", fixture: "format/target.yaml";
+    YAML_CALL = "MV-CFG-004" High Bad, "YAML that calls a function",
+        why: "yaml.load with an unsafe loader calls what a python/object/apply tag names.",
+        todo: "Do not load this file; read YAML with yaml.safe_load only.", fixture: "format/apply.yaml";
+    YAML_OBJECT = "MV-CFG-005" Medium Unvetted, "YAML that imports Python objects",
+        why: "An unsafe YAML loader imports the module that the tag names; what that does is not known here.",
+        todo: "Read the file with yaml.safe_load, or check what it names.", fixture: "format/name.yaml";
+    NOT_JSON = "MV-CFG-006" Medium Unproven, "a file named JSON is no JSON",
+        why: "It is damaged or cut off, or it is something else under this name.",
+        todo: "Fetch the file again.", fixture: "format/cut.json";
+    JSON_DUPLICATE = "MV-CFG-007" Low Note, "a key stands twice in a JSON object",
+        why: "Parsers differ in which of the two they keep.",
+        todo: "Ask its publisher which value is meant.", fixture: "format/twice.json";
     IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
         why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
         todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";
