@@ -1,1 +1,3 @@
 //! What is expected: lists of checksums that somebody published.
+
+pub mod sums;
