@@ -4,6 +4,8 @@
 pub mod archive;
 pub(crate) mod cursor;
 pub mod member;
+pub mod stream;
+pub mod tar;
 pub mod zip;
 pub mod zip_audit;
 pub mod zip_names;

@@ -28,6 +28,7 @@ pub mod safetensors;
 mod stream;
 pub mod tensor;
 mod text;
+pub mod torch_legacy;
 pub mod torch_zip;
 pub mod torchscript;
 
@@ -96,18 +97,13 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
             scan.report(&rules::UNKNOWN_FORMAT, 0, message);
             UNKNOWN
         }
-        Kind::Pickle | Kind::TorchLegacy => return pickled(view, scan),
+        Kind::Pickle => return pickled(view, scan),
+        Kind::TorchLegacy => return torch_legacy::check(view, scan),
         Kind::Text(encoding) => match second_reading(view, kind, scan)? {
             Some(identity) => return Ok(identity),
             None => return text::check(view, encoding, name, scan),
         },
-        Kind::Unknown => match second_reading(view, kind, scan)? {
-            Some(identity) => return Ok(identity),
-            None => {
-                scan.find(Finding::new(&rules::UNKNOWN_FORMAT, "the content is of no known format"));
-                return Ok(UNKNOWN);
-            }
-        },
+        Kind::Unknown => return unknown(view, kind, scan),
         Kind::Opaque(opaque) if opaque.identity.role == Role::Code => {
             scan.report(&rules::NATIVE_CODE, 0, format!("this is {}", opaque.what));
             opaque.identity
@@ -117,8 +113,11 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
             opaque.identity
         }
         Kind::Zip => container::archive::check(view, scan),
-        Kind::Tar => unsupported("tar", Role::Loadable, scan),
-        Kind::Compressed(codec) => unsupported(codec.name(), Role::Loadable, scan),
+        Kind::Tar => container::tar::check(view, scan),
+        Kind::Compressed(codec) => match container::stream::check(view, codec, name, scan) {
+            Some(identity) => identity,
+            None => return unknown(view, kind, scan),
+        },
         Kind::Npy => npy::check(view, scan),
         Kind::Safetensors => safetensors::check(view, scan),
         Kind::Gguf => gguf::check(view, scan),
@@ -134,6 +133,15 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
 fn unsupported(format: &'static str, role: Role, scan: &mut Scan<'_>) -> Identity {
     scan.report(&rules::UNSUPPORTED, 0, format!("mverify does not read {format} yet"));
     Identity::new(format, role)
+}
+
+/// A file that looks like nothing: a pickle without a header, or not known.
+fn unknown(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    if let Some(identity) = second_reading(view, kind, scan)? {
+        return Ok(identity);
+    }
+    scan.find(Finding::new(&rules::UNKNOWN_FORMAT, "the content is of no known format"));
+    Ok(UNKNOWN)
 }
 
 /// A file that starts as a pickle.
@@ -189,6 +197,7 @@ impl Codec {
             Codec::Lzma => "lzma",
             Codec::Lz4 => "lz4",
             Codec::Zstd => "zstd",
+            Codec::ZFile => "joblib-zfile",
         }
     }
 }

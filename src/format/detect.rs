@@ -63,6 +63,8 @@ pub enum Codec {
     Lz4,
     /// Zstandard frames.
     Zstd,
+    /// What joblib wrote before 0.10: `ZF`, a length in hexadecimal, and a zlib stream.
+    ZFile,
 }
 
 /// Kinds of images.
@@ -139,6 +141,7 @@ fn by_magic(head: &[u8]) -> Option<Kind> {
         (b"\xfd7zXZ\x00", Kind::Compressed(Codec::Xz)),
         (b"\x04\x22\x4d\x18", Kind::Compressed(Codec::Lz4)),
         (b"\x28\xb5\x2f\xfd", Kind::Compressed(Codec::Zstd)),
+        (b"ZF0x", Kind::Compressed(Codec::ZFile)),
         (b"\x89PNG\r\n\x1a\n", Kind::Image(Picture::Png)),
         (b"\xff\xd8\xff", Kind::Image(Picture::Jpeg)),
         (b"GIF87a", Kind::Image(Picture::Gif)),

@@ -1,0 +1,263 @@
+//! Compressed streams: gzip, zlib, bzip2, xz, lzma-alone, lz4 frames, zstd, and joblib's first format.
+//!
+//! Threat: bombs, dictionaries of gigabytes, payloads after the stream or in a second one. The stream is decoded into
+//! memory in small steps, each charged to the budget; no more than `max_header_bytes` are held, and the ratio of output
+//! to input is bound. Bound: linear in the compressed plus the decompressed bytes. A stream that follows another of the
+//! same kind continues it, as every decompressor has it; anything else that follows is examined by itself.
+
+use super::cursor::len64;
+use crate::budget::Spent;
+use crate::format::detect::Codec;
+use crate::format::{self, Identity};
+use crate::rule::container as rules;
+use crate::scan::Scan;
+use crate::source::View;
+use std::io::{self, BufRead, BufReader, Read};
+
+/// Largest dictionary or window of xz, lzma and zstd, in KiB: the largest preset of `xz`, with room for its overhead.
+const WINDOW_KIB: u32 = 80 << 10;
+/// Outputs below this many bytes are exempt from the ratio limit.
+const RATIO_EXEMPT: u64 = 1 << 20;
+/// Bytes before the zlib stream of joblib's first format: `ZF` and a length in hexadecimal, padded to 19 characters.
+const ZFILE_HEADER: u64 = 21;
+
+/// Decompresses `view` and examines what comes out. `None` if the bytes only looked like such a stream: some codecs have
+/// next to no magic.
+pub fn check(view: &View<'_>, codec: Codec, name: &str, scan: &mut Scan<'_>) -> Option<Identity> {
+    let mut decoded = Decoded::default();
+    let result = decode(view, codec, &mut decoded, scan);
+    let weak = matches!(codec, Codec::Zlib | Codec::Lzma);
+    if weak && decoded.bytes.is_empty() && matches!(result, Err(Fault::Broken(_))) {
+        return None;
+    }
+    let identity = match scan.enter(codec.name()) {
+        Err(spent) => {
+            scan.spent(spent, 0);
+            None
+        }
+        Ok(()) => {
+            let bytes: &[u8] = &decoded.bytes;
+            let identity = format::examine(&View::new(&bytes), inner_name(name), scan);
+            scan.leave();
+            Some(identity)
+        }
+    };
+    match result {
+        Ok(()) => {}
+        Err(Fault::Spent(spent)) => scan.spent(spent, decoded.used),
+        Err(Fault::Broken(error)) => {
+            let message = if error.kind() == io::ErrorKind::UnexpectedEof {
+                format!("the {} stream is cut off", codec.name())
+            } else {
+                format!("the {} stream is broken, or of a kind that is not read", codec.name())
+            };
+            scan.report(&rules::STREAM_BROKEN, decoded.used, message);
+        }
+    }
+    if let Some(from) = decoded.trailing {
+        trailing(view, from, scan);
+    }
+    let role = identity.map_or(format::Role::Loadable, |inner| inner.role);
+    Some(Identity { format: codec.name(), role })
+}
+
+fn trailing(view: &View<'_>, from: u64, scan: &mut Scan<'_>) {
+    let message = format!("{} bytes follow the compressed stream", view.len().saturating_sub(from));
+    scan.report(&rules::STREAM_TRAILING, from, message);
+    let Some(rest) = view.sub(from..view.len()) else { return };
+    match scan.enter("(after the stream)") {
+        Ok(()) => {
+            format::examine(&rest, "", scan);
+            scan.leave();
+        }
+        Err(spent) => scan.spent(spent, from),
+    }
+}
+
+/// The name inside, for names that say how they are compressed; joblib's do not.
+fn inner_name(name: &str) -> &str {
+    let Some((stem, extension)) = name.rsplit_once('.') else { return "" };
+    match extension.to_ascii_lowercase().as_str() {
+        "gz" | "z" | "zlib" | "bz2" | "xz" | "lzma" | "lz4" | "zst" => stem,
+        _ => "",
+    }
+}
+
+/// What came out of a stream so far.
+#[derive(Default)]
+struct Decoded {
+    bytes: Vec<u8>,
+    /// Compressed bytes used by complete streams.
+    used: u64,
+    /// Where bytes start that belong to no stream.
+    trailing: Option<u64>,
+}
+
+enum Fault {
+    Spent(Spent),
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Fault::Broken(error)
+    }
+}
+
+/// The bytes of a view, one after another.
+struct Input<'v, 'a> {
+    view: &'v View<'a>,
+    at: u64,
+}
+
+impl Read for Input<'_, '_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.view.len().saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let len = buf.len().min(left);
+        let Some(part) = buf.get_mut(..len) else { return Ok(0) };
+        self.view.read_at(self.at, part)?;
+        self.at = self.at.saturating_add(len64(part));
+        Ok(len)
+    }
+}
+
+type Buffered<'v, 'a> = BufReader<Input<'v, 'a>>;
+
+fn position(input: &Buffered<'_, '_>) -> u64 {
+    input.get_ref().at.saturating_sub(len64(input.buffer()))
+}
+
+/// Decodes every stream in `view`, one after another.
+fn decode(view: &View<'_>, codec: Codec, out: &mut Decoded, scan: &mut Scan<'_>) -> Result<(), Fault> {
+    let start = if codec == Codec::ZFile { zfile_start(view)? } else { 0 };
+    let mut input = BufReader::with_capacity(1 << 16, Input { view, at: start });
+    loop {
+        scan.budget.entries(1).map_err(Fault::Spent)?;
+        let unused = one(&mut input, codec, &mut Pump { out: &mut out.bytes, input_len: view.len(), scan })?;
+        out.used = position(&input).saturating_sub(unused);
+        if out.used == view.len() {
+            return Ok(());
+        }
+        let more = unused == 0 && !matches!(codec, Codec::Zlib | Codec::Lzma | Codec::ZFile);
+        if !more || !continues(&mut input, codec)? {
+            break;
+        }
+    }
+    if !only_padding(view, codec, out.used)? {
+        out.trailing = Some(out.used);
+    }
+    Ok(())
+}
+
+/// True if the same kind of stream comes next.
+fn continues(input: &mut Buffered<'_, '_>, codec: Codec) -> io::Result<bool> {
+    let next = input.fill_buf()?;
+    // Four bytes may be split over two fills only at the end of the buffer; a short look then ends the stream, and the
+    // rest is examined as a file of its own.
+    Ok(match codec {
+        Codec::Gzip => next.starts_with(b"\x1f\x8b"),
+        Codec::Bzip2 => next.starts_with(b"BZh"),
+        Codec::Xz => next.starts_with(b"\xfd7zXZ\0"),
+        Codec::Lz4 => next.starts_with(b"\x04\x22\x4d\x18") || is_skippable(next),
+        Codec::Zstd => next.starts_with(b"\x28\xb5\x2f\xfd") || is_skippable(next),
+        Codec::Zlib | Codec::Lzma | Codec::ZFile => false,
+    })
+}
+
+/// True for the start of a skippable frame, which lz4 and zstd share.
+fn is_skippable(head: &[u8]) -> bool {
+    matches!(head.first_chunk::<4>(), Some([0x50..=0x5f, 0x2a, 0x4d, 0x18]))
+}
+
+/// True if nothing but the zeros that the format allows follows.
+fn only_padding(view: &View<'_>, codec: Codec, from: u64) -> io::Result<bool> {
+    let len = view.len().saturating_sub(from);
+    if !matches!(codec, Codec::Gzip | Codec::Xz) || len > 1 << 20 {
+        return Ok(false);
+    }
+    Ok(view.copy(from..view.len())?.iter().all(|b| *b == 0))
+}
+
+/// Where the zlib stream of a joblib `ZF` file starts: one more byte where the length is padded by 20.
+fn zfile_start(view: &View<'_>) -> io::Result<u64> {
+    let next = view.copy(ZFILE_HEADER..ZFILE_HEADER.saturating_add(1))?;
+    Ok(if *next == *b" " { ZFILE_HEADER.saturating_add(1) } else { ZFILE_HEADER })
+}
+
+/// Decodes one stream. Returns how many bytes at the end of what it took from `input` it did not use.
+fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_, '_, '_>) -> Result<u64, Fault> {
+    match codec {
+        Codec::Gzip => pump.run(flate2::bufread::GzDecoder::new(input))?,
+        Codec::Zlib | Codec::ZFile => pump.run(flate2::bufread::ZlibDecoder::new(input))?,
+        Codec::Bzip2 => pump.run(bzip2::bufread::BzDecoder::new(input))?,
+        Codec::Xz => pump.run(lzma_rust2::XzReader::new_mem_limit(input, false, WINDOW_KIB))?,
+        Codec::Lzma => {
+            let mut decoder = lzma_rust2::LzmaReader::new_mem_limit(input, WINDOW_KIB, None)?;
+            pump.run(&mut decoder)?;
+            return Ok(len64(&decoder.into_parts().1));
+        }
+        Codec::Lz4 if is_skippable(input.fill_buf()?) => skip(input)?,
+        Codec::Lz4 => pump.run(lz4_flex::frame::FrameDecoder::new(input))?,
+        Codec::Zstd if is_skippable(input.fill_buf()?) => skip(input)?,
+        Codec::Zstd => zstd(input, pump)?,
+    }
+    Ok(0)
+}
+
+/// Skips a skippable frame.
+fn skip(input: &mut Buffered<'_, '_>) -> Result<(), Fault> {
+    let mut header = [0; 8];
+    input.read_exact(&mut header)?;
+    let [_, _, _, _, len @ ..] = header;
+    let len = u64::from(u32::from_le_bytes(len));
+    if io::copy(&mut input.take(len), &mut io::sink())? < len {
+        return Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(())
+}
+
+fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(), Fault> {
+    let window = u64::from(WINDOW_KIB).saturating_mul(1024);
+    let mut decoder =
+        ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, window).map_err(io::Error::other)?;
+    pump.run(&mut decoder)?;
+    let frame = decoder.into_frame_decoder();
+    if frame.get_checksum_from_data().is_some_and(|stored| Some(stored) != frame.get_calculated_checksum()) {
+        return Err(Fault::Broken(io::Error::other("checksum")));
+    }
+    Ok(())
+}
+
+/// Moves decoded bytes into memory, within the limits.
+struct Pump<'p, 's, 'a> {
+    out: &'p mut Vec<u8>,
+    input_len: u64,
+    scan: &'s mut Scan<'a>,
+}
+
+impl Pump<'_, '_, '_> {
+    fn run(&mut self, mut decoder: impl Read) -> Result<(), Fault> {
+        let limits = self.scan.budget.limits();
+        let by_ratio = self.input_len.saturating_mul(limits.max_ratio).max(RATIO_EXEMPT);
+        let by_header = limits.max_header_bytes;
+        let mut block = vec![0; 1 << 16];
+        loop {
+            let len = match decoder.read(&mut block) {
+                Ok(0) => return Ok(()),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let part = block.get(..len).unwrap_or_default();
+            self.scan.budget.decompressed(len64(part)).map_err(Fault::Spent)?;
+            let total = len64(self.out).saturating_add(len64(part));
+            for (limit, name) in [(by_ratio, "max_ratio"), (by_header, "max_header_bytes")] {
+                if total > limit {
+                    return Err(Fault::Spent(Spent(name)));
+                }
+            }
+            self.out.try_reserve(len).map_err(|_| Fault::Spent(Spent("max_header_bytes")))?;
+            self.out.extend_from_slice(part);
+        }
+    }
+}
