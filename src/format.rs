@@ -130,11 +130,6 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
     Ok(identity)
 }
 
-fn unsupported(format: &'static str, role: Role, scan: &mut Scan<'_>) -> Identity {
-    scan.report(&rules::UNSUPPORTED, 0, format!("mverify does not read {format} yet"));
-    Identity::new(format, role)
-}
-
 /// A file that looks like nothing: a pickle without a header, or not known.
 fn unknown(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Identity> {
     if let Some(identity) = second_reading(view, kind, scan)? {
