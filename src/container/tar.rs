@@ -306,11 +306,10 @@ mod tests {
         let mut ext = Extended::default();
         pax(b"15 path=abc/def\n", &mut ext);
         assert_eq!(ext.name, None, "a wrong length is malformed");
-        assert_eq!(pax(b"16 path=abc/def\n9 size=7\n", &mut ext), None);
-        assert_eq!(pax(b"16 path=abc/def\n10 size=7\n", &mut ext), None);
-        assert_eq!(pax(b"16 path=abc/def\n9 size=77\n", &mut ext), None);
+        assert_eq!(pax(b"16 path=abc/def\n8 size=7\n", &mut ext), None);
+        assert_eq!(pax(b"16 path=abc/def\n10 size=77\n", &mut ext), None);
         let mut ext = Extended::default();
-        assert_eq!(pax(b"16 path=abc/def\n10 size=77\n", &mut ext), Some(()));
+        assert_eq!(pax(b"16 path=abc/def\n11 size=77\n", &mut ext), Some(()));
         assert_eq!((ext.name.as_deref(), ext.size), (Some(&b"abc/def"[..]), Some(77)));
     }
 }
