@@ -3,9 +3,25 @@
 //! Knows nothing of files: it gets bytes and reports into a [`Scan`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+mod array;
+mod constant;
 pub mod globals;
+mod inside;
+mod judge;
+pub mod lexer;
+mod machine;
+mod memo;
+mod names;
+pub mod opcode;
+mod shape;
+mod storage;
+mod stream;
+mod text;
+mod value;
 
-use crate::scan::Scan;
+pub use storage::item_bytes;
+
+use crate::scan::{Scan, Settings};
 
 /// Who will read the stream, which decides about persistent ids and raw bytes between opcodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +58,45 @@ pub struct Summary {
     pub complete: bool,
     /// Storages, in order of first mention.
     pub storages: Vec<StorageRef>,
+    /// True if something was called, constructed or filled.
+    pub executed: bool,
     /// Globals as `module.qualname`, in order of first mention, without repeats.
     pub globals: Vec<String>,
 }
 
-/// Runs one stream from the start of `bytes` and reports what it would import, call and build. `base` is the offset of
-/// `bytes` in the current member, added to every offset that is reported.
-pub fn check(bytes: &[u8], base: u64, dialect: Dialect, scan: &mut Scan<'_>) -> Summary {
-    let _ = (bytes, base, dialect, scan);
-    Summary::default()
+impl Summary {
+    /// Adds what a further stream of the same file holds.
+    fn absorb(&mut self, more: Summary) {
+        self.complete &= more.complete;
+        self.executed |= more.executed;
+        self.storages.extend(more.storages);
+        for global in more.globals {
+            if !self.globals.contains(&global) {
+                self.globals.push(global);
+            }
+        }
+    }
 }
+
+/// Runs one stream from the start of `bytes` and reports what it would import, call and build. `base` is the offset of
+/// `bytes` in the current member, added to every offset that is reported. Bytes behind STOP are not looked at.
+pub fn check(bytes: &[u8], base: u64, dialect: Dialect, scan: &mut Scan<'_>) -> Summary {
+    stream::run(bytes, base, dialect, 0, scan)
+}
+
+/// Runs a whole file of raw pickles: every stream in it, and what lies between and behind them. The summary covers all
+/// streams and is complete if each of them was.
+pub fn check_file(bytes: &[u8], scan: &mut Scan<'_>) -> Summary {
+    stream::run_file(bytes, scan)
+}
+
+/// True if a loader would take `bytes` for a pickle: they run to STOP, or name a global or execute something before they
+/// break. Protocols 0 and 1 have no magic number and are plain text, so prose is told apart by running it; the cost is
+/// bounded by a mebibyte.
+pub fn plausible(bytes: &[u8]) -> bool {
+    let settings = Settings::default();
+    stream::plausible(bytes, &Scan::new(&settings))
+}
+
+#[cfg(test)]
+mod tests;

@@ -260,7 +260,10 @@ mod tests {
         assert_eq!(ops(&framed(3, b"C\x03abc.")).2, Some("an opcode straddles the end of its frame"));
         assert_eq!(ops(&framed(9, b"N.")).2, Some("a frame is longer than the rest of the stream"));
         let nested = [b"N\x95", &2u64.to_le_bytes()[..], b"0N."].concat();
-        assert_eq!(ops(&framed(20, &[&nested[..], b"       "].concat())).2, Some("a frame begins inside another frame"));
+        assert_eq!(
+            ops(&framed(20, &[&nested[..], b"       "].concat())).2,
+            Some("a frame begins inside another frame")
+        );
         // large bytes stand between frames, as the pickler writes them
         let between = [&framed(1, b"N")[..], b"C\x02ab", b"\x95", &1u64.to_le_bytes()[..], b"."].concat();
         assert_eq!(ops(&between).2, None);

@@ -1,0 +1,271 @@
+//! Argument rules: what a call of a vetted global must look like, for those that are harmless only in some shapes.
+//!
+//! The names are those of [`SHAPES`](super::globals::SHAPES). A rule sees the arguments as far as the arena kept them;
+//! what it cannot see it calls uncertain, never fitting.
+
+use super::globals::{self, Standing};
+use super::machine::{Machine, Step};
+use super::value::{Kind, NOBODY, Shape, Value};
+use super::{constant, globals::Vetted};
+
+/// What an argument rule says of a call.
+pub(super) enum Fit {
+    /// The call is vetted; the value is its result where that is known better than "a new object".
+    Fits(Option<Value>),
+    /// The arguments cannot be followed, though nothing in them is known to be dangerous.
+    Uncertain(String),
+    /// The arguments are those of an attack, or of nothing that is ever saved.
+    Misfit(String),
+}
+
+fn fits() -> Fit {
+    Fit::Fits(None)
+}
+fn uncertain(why: &str) -> Fit {
+    Fit::Uncertain(why.to_owned())
+}
+fn misfit(why: &str) -> Fit {
+    Fit::Misfit(why.to_owned())
+}
+
+impl Machine<'_, '_, '_> {
+    /// Asks the argument rule of global `id`, if it has one.
+    pub(super) fn fit(&mut self, id: u32, args: Value, depth: u32) -> Step<Fit> {
+        let Some(shape) = self.names.get(id).and_then(|name| name.shape()) else {
+            return Ok(fits());
+        };
+        let Some(args) = self.arena.parts(args).map(<[Value]>::to_vec) else {
+            return Ok(uncertain("is called with arguments that cannot be followed"));
+        };
+        Ok(match shape {
+            "latin1-encode" => self.latin1_encode(&args),
+            "const-getattr" => return self.const_getattr(&args),
+            "partial-of-vetted" => match args.first() {
+                Some(&callee) if self.is_freely_callable(callee) => fits(),
+                _ => misfit("wraps a callable that is not vetted to be called"),
+            },
+            "callable-args" => {
+                if self.any_tainted(&args) {
+                    misfit("is called with a callable that is not vetted to be called")
+                } else {
+                    fits()
+                }
+            }
+            "reconstructor" => return self.reconstructor(&args),
+            "np-reconstruct" => return self.np_reconstruct(&args),
+            "np-scalar" => self.np_scalar(&args),
+            "np-dtype" => self.np_dtype(&args),
+            "load-from-bytes" => self.load_from_bytes(&args),
+            "rebuild-tensor" => self.rebuild_tensor(&args),
+            "rebuild-from-type" => return self.rebuild_from_type(&args, depth),
+            "type-of-none" => self.type_of_none(&args),
+            "one-argument" => match args.len() {
+                1 => fits(),
+                _ => misfit("is called with more or fewer than one argument"),
+            },
+            "newobj" => return self.newobj(&args),
+            "array-file" => uncertain("stands for an array in another file, which was not looked at"),
+            "array-wrapper" => fits(),
+            "default-factory" => match args.first() {
+                None | Some(Value::Const(Kind::Nothing, ..)) => fits(),
+                Some(&factory) if self.is_freely_callable(factory) => fits(),
+                Some(&factory) if self.is_unvetted(factory) => uncertain("makes its defaults by an unvetted callable"),
+                Some(_) => misfit("makes its defaults by a callable that is not vetted to be called"),
+            },
+            "plain-names" => self.plain_names(&args),
+            "sized" => self.sized(&args),
+            // a rule that the tables name and nobody wrote: a test finds it first
+            _ => uncertain("has an argument rule that is not known"),
+        })
+    }
+
+    fn text(&self, value: Value) -> Option<String> {
+        constant::text(self.bytes, value)
+    }
+    pub(super) fn int(&self, value: Value) -> Option<i64> {
+        constant::int(self.bytes, value)
+    }
+    fn vetted_of(&self, value: Value) -> Option<Vetted> {
+        match value {
+            Value::Global(id) => self.names.get(id).and_then(|name| name.vetted()),
+            _ => None,
+        }
+    }
+    fn is_unvetted(&self, value: Value) -> bool {
+        matches!(value, Value::Global(id)
+            if self.names.get(id).is_some_and(|n| matches!(n.standing, Standing::Unvetted)))
+    }
+    /// True for a global that is a vetted class.
+    fn is_vetted_class(&self, value: Value) -> bool {
+        self.vetted_of(value).is_some_and(|v| v.kind == globals::Kind::Class)
+    }
+
+    fn latin1_encode(&self, args: &[Value]) -> Fit {
+        match args {
+            [Value::Const(Kind::Str, ..), codec] => match self.text(*codec).as_deref() {
+                Some("latin1" | "latin-1" | "latin_1") => fits(),
+                _ => misfit("is called with a codec other than latin1"),
+            },
+            _ => misfit("is called with something other than a string and latin1"),
+        }
+    }
+
+    fn const_getattr(&mut self, args: &[Value]) -> Step<Fit> {
+        let &[object, attribute] = args else {
+            return Ok(misfit("is called with other than two arguments"));
+        };
+        let Some(attribute) = self.text(attribute) else {
+            return Ok(misfit("looks up an attribute whose name is computed while loading"));
+        };
+        if attribute.starts_with('_') && attribute.ends_with('_') || attribute.contains('.') {
+            return Ok(misfit("looks up a private attribute"));
+        }
+        let (class, of_class) = match object {
+            Value::Global(id) => (id, true),
+            Value::Node(node) => match self.arena.node(node) {
+                Some(node) if node.shape == Shape::Instance => (node.class, false),
+                _ => return Ok(misfit("looks up an attribute of what is no instance of a vetted class")),
+            },
+            _ => return Ok(misfit("looks up an attribute of what is no vetted class")),
+        };
+        let Some(name) = self.names.get(class) else { return Ok(uncertain("looks up an unknown attribute")) };
+        let (module, qualified) = (name.module.clone(), format!("{}.{attribute}", name.name));
+        let owner = name.vetted();
+        let listed = globals::lookup(&module, &qualified);
+        if of_class && !matches!(listed, Standing::Covered) && !owner.is_some_and(|v| v.members) {
+            // protocols below 4 write nested classes this way
+            return Ok(Fit::Fits(Some(self.import(&module, &qualified)?)));
+        }
+        let fit = match (owner, listed) {
+            (_, Standing::Vetted(_)) => true,
+            (Some(owner), _) if owner.members && of_class && !attribute.starts_with('_') => true,
+            (_, Standing::Dangerous(_)) | (None, _) => {
+                return Ok(misfit("looks up an attribute of what is no vetted class"));
+            }
+            (Some(_), _) => false,
+        };
+        let value = self.arena.add(Shape::Attribute, NOBODY, !fit, &[])?;
+        Ok(if fit { Fit::Fits(Some(value)) } else { uncertain("looks up an attribute that is not vetted") })
+    }
+
+    fn reconstructor(&mut self, args: &[Value]) -> Step<Fit> {
+        let &[class, base, state] = args else {
+            return Ok(misfit("is called with other than three arguments"));
+        };
+        let Value::Global(base_id) = base else {
+            return Ok(misfit("is called with a base class that is computed while loading"));
+        };
+        let plain_base = self.names.get(base_id).is_some_and(|n| n.module == "builtins" && n.is_class());
+        if !plain_base {
+            return Ok(misfit("is called with a base class that is no built-in"));
+        }
+        let nothing = self.arena.add(Shape::Tuple, NOBODY, self.tainted(state), &[])?;
+        Ok(Fit::Fits(Some(self.construct(class, nothing)?)))
+    }
+
+    fn newobj(&mut self, args: &[Value]) -> Step<Fit> {
+        let Some((&class, rest)) = args.split_first() else {
+            return Ok(misfit("is called without a class"));
+        };
+        let args = self.arena.add(Shape::Tuple, NOBODY, self.any_tainted(rest), rest)?;
+        Ok(Fit::Fits(Some(self.construct(class, args)?)))
+    }
+
+    fn np_reconstruct(&mut self, args: &[Value]) -> Step<Fit> {
+        let &[class, _, _] = args else {
+            return Ok(misfit("is called with other than three arguments"));
+        };
+        let nothing = self.arena.add(Shape::Tuple, NOBODY, false, &[])?;
+        Ok(Fit::Fits(Some(self.construct(class, nothing)?)))
+    }
+
+    fn np_scalar(&self, args: &[Value]) -> Fit {
+        let &[dtype, _] = args else {
+            return misfit("is called with other than two arguments");
+        };
+        match self.dtype(dtype) {
+            Some(dtype) if dtype.objects => misfit("makes a scalar of objects"),
+            Some(_) => fits(),
+            None => uncertain("is called with a data type that cannot be followed"),
+        }
+    }
+
+    fn np_dtype(&self, args: &[Value]) -> Fit {
+        match args.first() {
+            Some(&code) if self.text(code).is_some() || self.vetted_of(code).is_some() => fits(),
+            _ => uncertain("is called with a type that cannot be followed"),
+        }
+    }
+
+    fn rebuild_from_type(&mut self, args: &[Value], depth: u32) -> Step<Fit> {
+        let &[function, class, inner, ..] = args else {
+            return Ok(misfit("is called with too few arguments"));
+        };
+        if !self.is_vetted_class(class) {
+            return Ok(if self.is_unvetted(class) {
+                uncertain("rebuilds a tensor of an unvetted class")
+            } else {
+                misfit("rebuilds a tensor of what is no vetted class")
+            });
+        }
+        self.call_nested(function, inner, depth.saturating_add(1))?;
+        Ok(fits())
+    }
+
+    fn type_of_none(&self, args: &[Value]) -> Fit {
+        match args {
+            [Value::Const(Kind::Nothing, ..)] => fits(),
+            [Value::Global(id)]
+                if self
+                    .names
+                    .get(*id)
+                    .is_some_and(|n| n.is("builtins", "NotImplemented") || n.is("builtins", "Ellipsis")) =>
+            {
+                fits()
+            }
+            [_] => misfit("asks for the type of an object"),
+            _ => misfit("makes a new class while loading"),
+        }
+    }
+
+    fn plain_names(&self, args: &[Value]) -> Fit {
+        let plain = |&value: &Value| match value {
+            Value::Const(Kind::Int, ..) => true,
+            _ => self.text(value).is_some_and(|name| !name.contains('.') && !name.starts_with('_')),
+        };
+        if args.iter().all(plain) { fits() } else { misfit("is called with other than plain names") }
+    }
+
+    fn sized(&self, args: &[Value]) -> Fit {
+        let limit = self.scan.budget.limits().max_decompressed_bytes;
+        let small = |&value: &Value| match value {
+            Value::Const(Kind::Int, ..) => {
+                self.int(value).is_some_and(|n| u64::try_from(n.saturating_abs()).is_ok_and(|n| n <= limit))
+            }
+            _ => true,
+        };
+        if args.iter().all(small) { fits() } else { uncertain("is called with a size that exhausts memory") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::globals::SHAPES;
+
+    /// The tables and the match above name the same rules.
+    #[test]
+    fn every_shape_has_an_implementation_and_every_implementation_a_shape() {
+        let source = include_str!("shape.rs");
+        let body = source.split("match shape {").nth(1).unwrap().split("a rule that the tables name").next().unwrap();
+        let implemented: Vec<&str> = body
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" =>").map(|(name, _)| name))
+            .collect();
+        for (name, _) in SHAPES {
+            assert!(implemented.contains(name), "{name} is not implemented");
+        }
+        for name in implemented {
+            assert!(SHAPES.iter().any(|(shape, _)| *shape == name), "{name} is not in the tables");
+        }
+    }
+}

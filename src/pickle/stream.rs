@@ -1,0 +1,175 @@
+//! Streams: one after another in a file, with or without anything between them.
+//!
+//! STOP ends a stream, not the file: a loader may go on reading. Every further stream is run, and where bytes lie between
+//! that are none, the search goes on behind them, for a bounded number of places. Linear: each probe is bounded, and so is
+//! their number.
+
+use super::machine::{End, Machine};
+use super::{Dialect, Summary};
+use crate::rule::pickle as rules;
+use crate::scan::Scan;
+
+/// Opcodes that a probe runs before it takes a stream for a pickle.
+const PROBE_OPS: u64 = 1 << 16;
+/// Bytes a probe looks at.
+const PROBE_BYTES: usize = 1 << 20;
+/// Places behind garbage that are tried as the start of a stream.
+const MAX_PROBES: usize = 4096;
+/// Bytes that a probe behind garbage looks at.
+const RESYNC_BYTES: usize = 1 << 12;
+
+/// Runs one stream and reports what it does and how it breaks.
+pub(super) fn run(bytes: &[u8], base: u64, dialect: Dialect, depth: u32, scan: &mut Scan<'_>) -> Summary {
+    if depth > scan.budget.limits().max_depth {
+        scan.spent(crate::budget::Spent("max_depth"), base);
+        return Summary::default();
+    }
+    let mut machine = Machine::new(bytes, base, dialect, depth, scan);
+    let end = machine.run(u64::MAX);
+    if let End::Broken(why) = &end {
+        machine.report(&rules::MALFORMED, format!("the pickle breaks off: {why}"));
+    }
+    machine.summary(end == End::Stop)
+}
+
+/// Runs a file of streams from its start and accounts for every byte of it.
+pub(super) fn run_file(bytes: &[u8], scan: &mut Scan<'_>) -> Summary {
+    let mut summary = run(bytes, 0, Dialect::Plain, 0, scan);
+    let mut intact = summary.complete;
+    let mut probes = 0usize;
+    let mut at = usize::try_from(summary.consumed).unwrap_or(usize::MAX);
+    let mut accounted = true;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let padding = rest.iter().take_while(|b| matches!(b, 0 | b'\n' | b'\r' | b' ' | b'\t')).count();
+        at = at.saturating_add(padding);
+        let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else { break };
+        let next =
+            if intact && plausible_within(rest, PROBE_BYTES, scan) { Some(0) } else { resync(rest, &mut probes, scan) };
+        let Some(skip) = next else {
+            accounted = false;
+            break;
+        };
+        accounted &= skip == 0;
+        at = at.saturating_add(skip);
+        let more =
+            run(bytes.get(at..).unwrap_or_default(), u64::try_from(at).unwrap_or(u64::MAX), Dialect::Plain, 0, scan);
+        if more.consumed == 0 {
+            accounted = false;
+            break;
+        }
+        intact = more.complete;
+        at = at.saturating_add(usize::try_from(more.consumed).unwrap_or(usize::MAX));
+        summary.absorb(more);
+    }
+    if !accounted && summary.complete {
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        scan.report(&rules::TRAILING, at, "bytes behind the pickle are no pickle and no padding");
+    }
+    summary.consumed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    summary
+}
+
+/// True if the bytes are a pickle to a loader: they run to STOP, or reach a global or an opcode that executes.
+pub(super) fn plausible(bytes: &[u8], scan: &Scan<'_>) -> bool {
+    plausible_within(bytes, PROBE_BYTES, scan)
+}
+
+/// True if the bytes, run as a stream of their own, import or call what is not vetted.
+pub(super) fn runs(bytes: &[u8], scan: &Scan<'_>) -> bool {
+    probe(bytes, RESYNC_BYTES, scan).is_some_and(|probe| probe.bad)
+}
+
+/// What a bounded run without reports showed.
+struct Probe {
+    /// It reached STOP.
+    stop: bool,
+    /// It reached the bound without breaking.
+    unbroken: bool,
+    /// It named a global that is known, good or bad.
+    known: bool,
+    /// It named any global.
+    named: bool,
+    /// It called or built something.
+    executed: bool,
+    /// It did something bad.
+    bad: bool,
+    /// Bytes read.
+    consumed: usize,
+}
+
+fn probe(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> Option<Probe> {
+    let cut = bytes.get(..limit.min(bytes.len()))?;
+    let mut quiet = Scan::new(scan.settings);
+    let mut machine = Machine::new(cut, 0, Dialect::Plain, u32::MAX, &mut quiet);
+    let end = machine.run(PROBE_OPS);
+    let consumed = machine.lexer.pos();
+    let (executed, named, known) = (machine.executed, !machine.names.is_empty(), machine.names.any_known());
+    drop(machine);
+    let unbroken = end == End::Spent || (cut.len() < bytes.len() && consumed.saturating_add(64) > cut.len());
+    let bad = quiet.findings().iter().any(|f| f.severity >= crate::rule::Severity::High);
+    Some(Probe { stop: end == End::Stop, unbroken, known, named, executed, bad, consumed })
+}
+
+fn plausible_within(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> bool {
+    if let [0x80, 0..=5, next, ..] = bytes
+        && super::opcode::operand(*next).is_some()
+    {
+        return true;
+    }
+    let Some(probe) = probe(bytes, limit, scan) else { return false };
+    if probe.known || probe.executed || (probe.named && probe.stop) {
+        return true;
+    }
+    if probe.stop {
+        // a few letters of prose can be a constant and a full stop
+        let rest = bytes.get(probe.consumed..).unwrap_or_default();
+        return !is_text(bytes) || rest.iter().all(u8::is_ascii_whitespace);
+    }
+    // two lines of a word list can read as a global
+    (probe.unbroken || probe.named) && !is_text(bytes)
+}
+
+/// True for what looks like text in its first kilobytes.
+fn is_text(bytes: &[u8]) -> bool {
+    let head = bytes.get(..bytes.len().min(RESYNC_BYTES)).unwrap_or_default();
+    let utf8 = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    utf8 && !head.iter().any(|&b| b < b' ' && !b.is_ascii_whitespace())
+}
+
+/// Offset of the next stream behind garbage, if one is found.
+fn resync(rest: &[u8], probes: &mut usize, scan: &Scan<'_>) -> Option<usize> {
+    let starts = memchr::memchr3_iter(0x80, b'c', b'(', rest);
+    for at in starts {
+        let tail = rest.get(at..)?;
+        let likely = match tail {
+            [0x80, 0..=5, next, ..] => super::opcode::operand(*next).is_some(),
+            [b'c', line @ ..] | [b'(', b'i', line @ ..] => is_name(line),
+            _ => false,
+        };
+        if !likely {
+            continue;
+        }
+        *probes = probes.saturating_add(1);
+        if *probes > MAX_PROBES {
+            return None;
+        }
+        let probe = probe(tail, RESYNC_BYTES, scan)?;
+        if probe.bad || (at == 0 && probe.stop) || (probe.stop && probe.named) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// True if a module name and a newline come first.
+fn is_name(line: &[u8]) -> bool {
+    let head = line.get(..line.len().min(128)).unwrap_or_default();
+    let end = head.iter().position(|&b| b == b'\n').unwrap_or(0);
+    end > 0
+        && head
+            .get(..end)
+            .is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')))
+}
