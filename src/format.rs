@@ -142,7 +142,7 @@ fn unknown(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Ident
 /// A file that starts as a pickle.
 fn pickled(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
     let bytes = view.head(scan.budget.limits().max_header_bytes)?;
-    pickle::check(&bytes, 0, Dialect::Plain, scan);
+    pickle::check_file(&bytes, scan);
     Ok(Identity::new("pickle", Role::Loadable))
 }
 

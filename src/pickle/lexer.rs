@@ -212,7 +212,9 @@ impl<'a> Lexer<'a> {
 mod tests {
     use super::*;
 
-    fn ops(bytes: &[u8]) -> (Vec<(u8, usize)>, Result<(), Defect>, Option<Divergence>) {
+    type Lexed = (Vec<(u8, usize)>, Result<(), Defect>, Option<Divergence>);
+
+    fn ops(bytes: &[u8]) -> Lexed {
         let mut lexer = Lexer::new(bytes);
         let mut seen = Vec::new();
         let mut divergence = None;

@@ -123,7 +123,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
         loop {
             let step = self.step();
             ops = ops.saturating_add(1);
-            if ops % STRIDE == 0
+            if ops.is_multiple_of(STRIDE)
                 && let Err(spent) = self.scan.budget.ops(STRIDE)
             {
                 self.scan.spent(spent, self.offset());
@@ -236,10 +236,10 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             op::TUPLE1 => self.tuple(1)?,
             op::TUPLE2 => self.tuple(2)?,
             op::TUPLE3 => self.tuple(3)?,
-            op::TUPLE => self.from_mark(Shape::Tuple)?,
-            op::LIST => self.from_mark(Shape::List)?,
-            op::DICT => self.from_mark(Shape::Dict)?,
-            op::FROZENSET => self.from_mark(Shape::FrozenSet)?,
+            op::TUPLE => self.since_mark(Shape::Tuple)?,
+            op::LIST => self.since_mark(Shape::List)?,
+            op::DICT => self.since_mark(Shape::Dict)?,
+            op::FROZENSET => self.since_mark(Shape::FrozenSet)?,
             op::APPEND => {
                 let value = self.pop()?;
                 self.append(&[value], false)?;
@@ -247,12 +247,10 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             op::APPENDS => {
                 let values = self.pop_mark()?;
                 self.append(&values, true)?;
-                self.recycle(values);
             }
             op::ADDITEMS => {
                 let values = self.pop_mark()?;
                 self.add_items(&values)?;
-                self.recycle(values);
             }
             op::SETITEM => {
                 let value = self.pop()?;
@@ -265,7 +263,6 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
                     return raise("SETITEMS with an odd number of values");
                 }
                 self.set_items(&values)?;
-                self.recycle(values);
             }
             op::PUT | op::BINPUT | op::LONG_BINPUT => self.put(op)?,
             op::MEMOIZE => {
@@ -312,7 +309,6 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
                 };
                 let args = self.arena.add(Shape::Tuple, NOBODY, self.any_tainted(args), args)?;
                 let value = self.instantiate(class, args)?;
-                self.recycle(values);
                 self.push_built(value);
             }
             op::INST => {
@@ -386,10 +382,6 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             return raise("an opcode looks for a mark that was never set");
         };
         Ok(self.stack.split_off(mark.min(self.stack.len())))
-    }
-    /// Gives large buffers back soon; kept as a seam for reuse.
-    fn recycle(&mut self, values: Vec<Value>) {
-        drop(values);
     }
     fn put(&mut self, op: Op<'a>) -> Step {
         let top = self.top()?;
@@ -496,7 +488,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
         let parts = self.stack.split_off(from);
         self.build_node(Shape::Tuple, &parts)
     }
-    fn from_mark(&mut self, shape: Shape) -> Step {
+    fn since_mark(&mut self, shape: Shape) -> Step {
         let parts = self.pop_mark()?;
         if shape == Shape::Dict {
             if parts.len() % 2 != 0 {

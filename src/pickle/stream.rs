@@ -13,6 +13,8 @@ use crate::scan::Scan;
 const PROBE_OPS: u64 = 1 << 16;
 /// Bytes a probe looks at.
 const PROBE_BYTES: usize = 1 << 20;
+/// Streams at the start of a text that are probed.
+const PROBED_STREAMS: usize = 4;
 /// Places behind garbage that are tried as the start of a stream.
 const MAX_PROBES: usize = 4096;
 /// Bytes that a probe behind garbage looks at.
@@ -111,22 +113,29 @@ fn probe(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> Option<Probe> {
 }
 
 fn plausible_within(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> bool {
-    if let [0x80, 0..=5, next, ..] = bytes
-        && super::opcode::operand(*next).is_some()
-    {
-        return true;
+    let text = is_text(bytes);
+    let mut rest = bytes;
+    for _ in 0..PROBED_STREAMS {
+        if let [0x80, 0..=5, next, ..] = rest
+            && super::opcode::operand(*next).is_some()
+        {
+            return true;
+        }
+        let Some(probe) = probe(rest, limit, scan) else { return false };
+        if probe.known || probe.executed || (probe.named && probe.stop) {
+            return true;
+        }
+        if !probe.stop {
+            // two lines of a word list can read as a global
+            return (probe.unbroken || probe.named) && !text;
+        }
+        // a few letters of prose can be a constant and a full stop: what comes behind them decides
+        rest = rest.get(probe.consumed..).unwrap_or_default();
+        if !text || rest.iter().all(u8::is_ascii_whitespace) {
+            return true;
+        }
     }
-    let Some(probe) = probe(bytes, limit, scan) else { return false };
-    if probe.known || probe.executed || (probe.named && probe.stop) {
-        return true;
-    }
-    if probe.stop {
-        // a few letters of prose can be a constant and a full stop
-        let rest = bytes.get(probe.consumed..).unwrap_or_default();
-        return !is_text(bytes) || rest.iter().all(u8::is_ascii_whitespace);
-    }
-    // two lines of a word list can read as a global
-    (probe.unbroken || probe.named) && !is_text(bytes)
+    false
 }
 
 /// True for what looks like text in its first kilobytes.

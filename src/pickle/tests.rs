@@ -1,1 +1,184 @@
+//! One test per behaviour, over streams written by hand.
+
 use super::*;
+use crate::finding::Finding;
+use crate::outcome::{Outcome, Verdict};
+use crate::rule::Severity;
+use crate::rule::pickle as rules;
+
+/// Findings of one file of raw pickles.
+fn scan(bytes: &[u8]) -> Vec<Finding> {
+    let settings = Settings::default();
+    let mut scan = Scan::new(&settings);
+    check_file(bytes, &mut scan);
+    scan.finish().0
+}
+
+fn verdict(bytes: &[u8]) -> Verdict {
+    Outcome::judge(&scan(bytes), Severity::High).verdict()
+}
+
+#[track_caller]
+fn finds(bytes: &[u8], rule: &crate::Rule) {
+    let found = scan(bytes);
+    assert!(found.iter().any(|f| f.rule == rule), "{}: {found:#?}", rule.id);
+}
+
+#[track_caller]
+fn is_ok(bytes: &[u8]) {
+    assert_eq!(scan(bytes), [], "{}", bytes.escape_ascii());
+}
+
+#[test]
+fn plain_data_is_ok() {
+    is_ok(b"\x80\x04\x95\x0a\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s.");
+    is_ok(b"(dp0\nVs\np1\nVplain\np2\ns.");
+    is_ok(b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01X\x01\x00\x00\x00aK\x01s.");
+}
+
+#[test]
+fn import_alone_of_a_dangerous_global_is_bad() {
+    finds(b"cos\nsystem\n.", &rules::DANGEROUS_GLOBAL);
+    finds(b"\x80\x04\x8c\x02os\x8c\x06system\x93.", &rules::DANGEROUS_GLOBAL);
+    // popped again, broken behind, without newline at the end
+    finds(b"cos\nsystem\n0N.", &rules::DANGEROUS_GLOBAL);
+    finds(b"cos\nsystem\n\xff", &rules::DANGEROUS_GLOBAL);
+    finds(b"cos\nsystem\n", &rules::DANGEROUS_GLOBAL);
+}
+
+#[test]
+fn every_way_to_name_and_call_is_seen() {
+    for stream in [
+        &b"(S'x'\nios\nsystem\n."[..],
+        b"(cos\nsystem\nS'x'\no.",
+        b"\x80\x02cos\nsystem\nX\x01\x00\x00\x00x\x85R.",
+        b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94h\x00h\x01\x93.",
+        b"S'os'\nS'sys\\x74em'\n\x93.",
+        b"c__builtin__\neval\n(tR.",
+        b"\x80\x04\x8c\x06random\x8c\x09_os.popen\x93.",
+    ] {
+        assert_eq!(verdict(stream), Verdict::Bad, "{}", stream.escape_ascii());
+    }
+}
+
+#[test]
+fn memo_and_marks_follow_cpython() {
+    // MEMOIZE writes to the number of entries, not to the highest index
+    finds(b"\x80\x04\x8c\x02osq\x05\x8c\x06system\x940\x30h\x05h\x01\x93.", &rules::DANGEROUS_GLOBAL);
+    // POP takes a mark away
+    finds(b"cos\nsystem\n(0)R.", &rules::DANGEROUS_GLOBAL);
+    finds(b"h\x07.", &rules::MALFORMED);
+    finds(b"(N0u.", &rules::MALFORMED);
+    finds(b"(.", &rules::MALFORMED);
+    finds(b"(N0.", &rules::MALFORMED);
+    is_ok(b"(N00N.");
+}
+
+#[test]
+fn computed_callables_are_bad() {
+    finds(b"\x80\x04cbuiltins\nstr\n)R\x8c\x06system\x93.", &rules::HIDDEN_CALLABLE);
+    finds(b"\x80\x04cbuiltins\nstr\n)R)R.", &rules::HIDDEN_CALLABLE);
+    finds(b"\x80\x02\x82\x01)R.", &rules::EXTENSION);
+}
+
+#[test]
+fn an_unknown_class_is_unknown_and_an_unknown_call_is_bad() {
+    assert_eq!(verdict(b"\x80\x02c__main__\nNet\n)\x81}b."), Verdict::Unknown);
+    assert_eq!(verdict(b"\x80\x02c__main__\nNet\n)R}b."), Verdict::Bad);
+}
+
+#[test]
+fn changing_a_class_or_module_is_bad() {
+    finds(b"\x80\x02ccollections\nOrderedDict\n}b.", &rules::MISUSED);
+    finds(b"\x80\x02ccollections\nOrderedDict\nNNs.", &rules::MISUSED);
+}
+
+#[test]
+fn what_ran_before_an_error_is_reported_with_the_error() {
+    let found = scan(b"\x80\x02cos\nsystem\n]Ns");
+    assert!(found.iter().any(|f| f.rule == &rules::DANGEROUS_GLOBAL));
+    assert!(found.iter().any(|f| f.rule == &rules::MALFORMED));
+    assert_eq!(verdict(b"\x80\x02}q\x00X\x07\x00"), Verdict::Unknown);
+    finds(b"}]Ns.", &rules::MALFORMED);
+}
+
+#[test]
+fn streams_go_on_behind_stop() {
+    let mal = b"cos\nsystem\n.";
+    for between in [&b""[..], b"\0\0\0\0", b"\n", b"garbage!", &[0xff; 100]] {
+        assert_eq!(verdict(&[b"\x80\x02N.", between, mal].concat()), Verdict::Bad, "{between:?}");
+    }
+    is_ok(b"\x80\x02N.\x80\x02N.\n");
+    finds(b"\x80\x02N.\xff\xff\xff", &rules::TRAILING);
+}
+
+#[test]
+fn unpicklers_that_disagree_are_a_finding() {
+    for stream in [
+        &b"I010\n."[..],
+        b"F 1.5\n.",
+        b"\x80\x04\x95\x03\x00\x00\x00\x00\x00\x00\x00C\x03abc.",
+        b"\x80\x04\x95\xff\x00\x00\x00\x00\x00\x00\x00N.",
+        b"\x80\x04\x95\x09\x00\x00\x00\x00\x00\x00\x00N.NNNNNNN",
+        b"Np1\x002\n.",
+    ] {
+        finds(stream, &rules::DIVERGENT);
+    }
+}
+
+#[test]
+fn shapes_decide_about_conditional_callables() {
+    is_ok(b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00latin1\x86R.");
+    finds(b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.", &rules::MISUSED);
+    is_ok(b"ccopy_reg\n_reconstructor\n(ccollections\nOrderedDict\nc__builtin__\nobject\nNtR.");
+    finds(b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.", &rules::DANGEROUS_GLOBAL);
+    is_ok(b"\x80\x02cbuiltins\ntype\nN\x85R.");
+    finds(b"\x80\x02cbuiltins\ntype\nX\x01\x00\x00\x00a)}\x87R.", &rules::MISUSED);
+}
+
+#[test]
+fn bombs_are_unknown() {
+    finds(b"\x80\x02Nr\xf0\xff\xff\xff.", &rules::BOMB);
+    let mut laughs = b"\x80\x02]".to_vec();
+    for _ in 0..30 {
+        laughs.extend_from_slice(b"222\x872\x86");
+    }
+    laughs.push(b'.');
+    finds(&laughs, &rules::BOMB);
+}
+
+#[test]
+fn prose_is_no_pickle_but_every_stream_that_runs_is() {
+    for prose in [
+        &b"Not a pickle, only a sentence.\n"[..],
+        b"{\"a\": [1, 2]}\n",
+        b"1,2,3\n4,5,6\n",
+        b"cat\ndog\nmouse\n",
+        b"Generally. That is how it goes.\n",
+        b"(c) 2026 Somebody\nAll rights reserved.\n",
+        b"",
+    ] {
+        assert!(!plausible(prose), "{}", prose.escape_ascii());
+    }
+    for pickle in [
+        &b"cos\nsystem\n"[..],
+        b"N.",
+        b"(lp0\nI1\na.",
+        b"\x80\x04\x95",
+        b"(S'x'\nios\nsystem\n!",
+        b"c__main__\nNet\n)\x81.",
+        b"N.cos\nsystem\n.",
+    ] {
+        assert!(plausible(pickle), "{}", pickle.escape_ascii());
+    }
+}
+
+#[test]
+fn nesting_and_noise_stay_linear() {
+    let deep = [&b"("[..]].concat().repeat(100_000);
+    assert_eq!(verdict(&[&deep[..], b"N."].concat()), Verdict::Ok);
+    let lists = [&b"]".repeat(100_000)[..], &b"a".repeat(99_999), b"."].concat();
+    assert_eq!(verdict(&lists), Verdict::Ok);
+    let noise = [&b"N0".repeat(1_000_000)[..], b"cos\nsystem\n."].concat();
+    assert_eq!(verdict(&noise), Verdict::Bad);
+}
