@@ -1,0 +1,52 @@
+//! Runs the binary in a directory of its own.
+
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a run gave.
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Run {
+    /// Standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
+    }
+}
+
+/// Runs `mverify ARGS` here, without any configuration of the user who runs the tests.
+pub fn mverify<A: AsRef<OsStr>>(args: &[A]) -> Run {
+    mverify_in(Path::new(env!("CARGO_MANIFEST_DIR")), args, b"")
+}
+
+/// Runs `mverify ARGS` in a directory, with standard input.
+pub fn mverify_in<A: AsRef<OsStr>>(directory: &Path, args: &[A], stdin: &[u8]) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mverify"))
+        .args(args)
+        .current_dir(directory)
+        .env_remove("CLICOLOR_FORCE")
+        .env("XDG_CONFIG_HOME", directory.join("no-such-directory"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // the process may end without reading what it is given
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin);
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().expect("killed by a signal"),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A file of `fixtures/`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
