@@ -119,7 +119,7 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
         .limits(args.limits.limits())
         .digests(&algorithms)
         .fail_on(args.fail_on)
-        .map(true)
+        .map(mverify::source::mmap::guard())
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop);
     for version in &args.torch {
