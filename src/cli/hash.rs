@@ -1,15 +1,248 @@
-//! `mverify hash`.
+//! `mverify hash`: prints digests, or checks lists of them with `-c`.
+
 use super::args::HashArgs;
+use super::check::stdin;
 use super::exit::Exit;
-use anyhow::Result;
-use mverify::digest::Algorithm;
+use super::progress::Bars;
+use anyhow::{Context, Result, bail};
+use mverify::Verdict;
+use mverify::digest::{self, Algorithm, Digests, PassError, Plan, Pool, Prepared};
+use mverify::manifest::sums::{self, Checking, Reading, Style, Sums};
+use mverify::report::plain;
+use mverify::scan::Stop;
+use mverify::source::{FileSource, OpenOptions, ReadAt, mmap};
+use mverify::walk::{Item, walk};
+use serde_json::{Map, Value, json};
+use std::io::{BufWriter, Read, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 pub fn run(args: &HashArgs) -> Result<Exit> {
-    let _ = args;
-    anyhow::bail!("not yet")
+    let stop = Stop::default();
+    if let Some(seconds) = args.limits.timeout {
+        super::check::stop_after(seconds, &stop);
+    }
+    let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
+    if !args.check.is_empty() {
+        return check(args, &pool, &stop);
+    }
+    let algorithms = algorithms(&args.algorithms)?;
+    for weak in algorithms.iter().filter(|a| a.is_weak()) {
+        eprintln!("mverify: {weak} is weak: equal digests do not prove equal content");
+    }
+    print(args, &algorithms, &pool, &stop)
 }
 
-pub fn algorithm(name: &str) -> Result<Algorithm> {
-    let _ = name;
-    Ok(Algorithm::Sha256)
+/// The algorithms with these names, without repeats.
+pub fn algorithms(names: &[String]) -> Result<Vec<Algorithm>> {
+    let mut algorithms = Vec::new();
+    for name in names {
+        let Some(algorithm) = Algorithm::from_name(name) else {
+            let known: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
+            bail!("there is no digest algorithm {name}; known are {}", known.join(", "));
+        };
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    Ok(algorithms)
+}
+
+fn options(args: &HashArgs) -> OpenOptions {
+    let max_file_bytes = args.limits.limits().max_file_bytes;
+    OpenOptions { follow: true, map: mmap::guard(), lease: true, max_file_bytes }
+}
+
+/// A file that was hashed, or why not.
+struct Hashed {
+    path: PathBuf,
+    size: u64,
+    digests: Result<Digests, String>,
+}
+
+fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) -> Result<Exit> {
+    let mut items = Vec::new();
+    if args.paths.is_empty() {
+        items.push(stdin(options(args).max_file_bytes)?);
+    }
+    for path in &args.paths {
+        if path.as_os_str() == "-" {
+            items.push(stdin(options(args).max_file_bytes)?);
+        } else {
+            items.extend(walk(path));
+        }
+    }
+    let bars = Bars::new(args.common.quiet, &items, stop.clone());
+    let mut out = Lines { to: BufWriter::new(std::io::stdout()), json: args.json, written: 0 };
+    // lines of several algorithms can only be told apart in BSD style
+    let style = Style { tag: args.tag || algorithms.len() > 1, zero: args.zero };
+    let (mut exit, mut written) = (Exit::Proven, Ok(()));
+    let flow = digest::many(
+        pool,
+        items.into_iter(),
+        |item| open(item, args, algorithms),
+        |path: PathBuf, source: Box<dyn ReadAt>, passed| {
+            let digests = passed.map(|passed| passed.digests).map_err(|error| match error {
+                PassError::Changed => "it changed while it was read".to_owned(),
+                PassError::Cancelled => "stopped before it was read".to_owned(),
+                error => error.to_string(),
+            });
+            Hashed { path, size: source.len(), digests }
+        },
+        &bars,
+        |hashed| {
+            written = bars.pause(|| match &hashed.digests {
+                Ok(digests) => out.digests(&hashed, digests, style),
+                Err(why) => {
+                    exit = Exit::NotProven;
+                    eprintln!("mverify: {}: {why}", plain::path(&hashed.path));
+                    out.failure(&hashed, why)
+                }
+            });
+            if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    );
+    drop(bars);
+    written?;
+    out.finish()?;
+    if flow.is_break() {
+        eprintln!("mverify: stopped before every file was hashed");
+        exit = Exit::NotProven;
+    }
+    Ok(exit)
+}
+
+fn open(item: Item, args: &HashArgs, algorithms: &[Algorithm]) -> Prepared<Box<dyn ReadAt>, PathBuf, Hashed> {
+    let failed = |path, why| Prepared::Done(Hashed { path, size: 0, digests: Err(why) });
+    let (path, source): (PathBuf, Box<dyn ReadAt>) = match item {
+        Item::Problem(path, finding) => return failed(path, finding.message),
+        Item::Stdin(spool) => (PathBuf::from("-"), Box::new(spool)),
+        Item::File(path) => match FileSource::open(&path, &options(args)) {
+            Ok(file) => (path, Box::new(file)),
+            Err(error) => return failed(path, error.reason()),
+        },
+    };
+    Prepared::Hash { source, plan: Plan { algorithms: algorithms.to_vec(), crcs: Vec::new() }, carry: path }
+}
+
+/// Writes results in the form that was asked for.
+struct Lines<W: Write> {
+    to: W,
+    json: bool,
+    written: u64,
+}
+
+impl<W: Write> Lines<W> {
+    fn digests(&mut self, hashed: &Hashed, digests: &Digests, style: Style) -> Result<()> {
+        if self.json {
+            let values: Map<String, Value> =
+                digests.iter().map(|(algorithm, digest)| (algorithm.name().into(), digest.to_string().into())).collect();
+            return self.object(hashed, json!({ "size": hashed.size, "digests": values }));
+        }
+        let mut line = Vec::new();
+        for (algorithm, digest) in digests.iter() {
+            sums::line(&mut line, style, algorithm, &digest, hashed.path.as_os_str().as_encoded_bytes());
+        }
+        Ok(self.to.write_all(&line)?)
+    }
+
+    fn failure(&mut self, hashed: &Hashed, why: &str) -> Result<()> {
+        if self.json { self.object(hashed, json!({ "error": why })) } else { Ok(()) }
+    }
+
+    fn object(&mut self, hashed: &Hashed, mut value: Value) -> Result<()> {
+        let bytes = hashed.path.as_os_str().as_encoded_bytes();
+        value["path"] = hashed.path.to_string_lossy().into();
+        if std::str::from_utf8(bytes).is_err() {
+            value["path_base64"] = data_encoding::BASE64.encode(bytes).into();
+        }
+        write!(self.to, "{}{value}", if self.written == 0 { "[\n" } else { ",\n" })?;
+        self.written += 1;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if self.json {
+            writeln!(self.to, "{}\n]", if self.written == 0 { "[" } else { "" })?;
+        }
+        Ok(self.to.flush()?)
+    }
+}
+
+fn check(args: &HashArgs, pool: &Pool, stop: &Stop) -> Result<Exit> {
+    if !args.paths.is_empty() {
+        bail!("with -c, the files to check are those of the list: give no other paths");
+    }
+    let mut verdict = Verdict::Ok;
+    for list in &args.check {
+        verdict = verdict.max(check_list(args, list, pool, stop)?);
+    }
+    Ok(Exit::of(verdict, false))
+}
+
+fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<Verdict> {
+    let shown = plain::path(list);
+    let mut bytes = Vec::new();
+    let most = args.limits.limits().max_header_bytes;
+    let reader: Box<dyn Read> = if list.as_os_str() == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(list).with_context(|| format!("cannot read {shown}"))?)
+    };
+    reader.take(most + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {shown}"))?;
+    if bytes.len() as u64 > most {
+        bail!("{shown} is larger than the limit max_header_bytes ({most} bytes)");
+    }
+    // an algorithm that was named holds for every line; the default is what the length says
+    let algorithm = match algorithms(&args.algorithms)?.as_slice() {
+        [] => None,
+        [algorithm] => Some(*algorithm),
+        _ => bail!("-c takes one algorithm"),
+    };
+    let reading = Reading { algorithm, max_entries: args.limits.limits().max_entries, ..Reading::default() };
+    let sums = Sums::parse(&bytes, &reading)
+        .map_err(|spent| anyhow::anyhow!("{shown} has more lines than the limit {}", spent.0))?;
+    let how = Checking { base: PathBuf::new(), open: options(args), ignore_missing: args.ignore_missing };
+    if args.warn {
+        for malformed in &sums.malformed {
+            eprintln!("mverify: {shown}: line {}: {}", malformed.number, malformed.why);
+        }
+    }
+    let mut out = BufWriter::new(std::io::stdout());
+    let mut written = Ok(());
+    let bars = Bars::new(true, &[], stop.clone());
+    let summary = sums::check(&sums, &how, pool, &bars, |checked| {
+        let name = plain::whole(&String::from_utf8_lossy(&checked.line.name));
+        let (word, good) = match &checked.status {
+            sums::Status::Match(_) => ("OK".to_owned(), true),
+            sums::Status::Mismatch => ("FAILED".to_owned(), false),
+            sums::Status::Missing => ("FAILED open or read: there is no such file".to_owned(), false),
+            sums::Status::Unreadable(why) => (format!("FAILED open or read: {why}"), false),
+        };
+        if !args.status && !(good && args.common.quiet) {
+            written = writeln!(out, "{name}: {word}");
+        }
+        if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    written?;
+    out.flush()?;
+    let Some(summary) = summary else {
+        eprintln!("mverify: {shown}: stopped before the end");
+        return Ok(Verdict::Unknown);
+    };
+    if !args.status {
+        for (count, what) in [
+            (summary.malformed, "improperly formatted"),
+            (summary.missing + summary.unreadable, "of files that could not be read"),
+            (summary.mismatches, "did NOT match"),
+        ] {
+            if count > 0 {
+                eprintln!("mverify: WARNING: {shown}: {count} {} {what}", if count == 1 { "line" } else { "lines" });
+            }
+        }
+        if summary.matches + summary.mismatches == 0 {
+            eprintln!("mverify: {shown}: no file was verified");
+        }
+    }
+    Ok(summary.verdict(args.strict))
 }
