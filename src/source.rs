@@ -103,6 +103,24 @@ impl ReadAt for [u8] {
     }
 }
 
+impl ReadAt for Box<dyn ReadAt> {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, buf)
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        (**self).copy(range)
+    }
+    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
+        (**self).window(offset, most, buf)
+    }
+    fn settle(&self) -> io::Result<()> {
+        (**self).settle()
+    }
+}
+
 /// Bytes held elsewhere, as a source: `View::new(&bytes)` with `bytes: &[u8]`.
 impl ReadAt for &[u8] {
     fn len(&self) -> u64 {

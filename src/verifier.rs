@@ -9,12 +9,10 @@ use crate::outcome::Outcome;
 use crate::report::{Artifact, Report};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
-use crate::source::{FileSource, OpenOptions, ReadAt, Spool, View, Window};
+use crate::source::{FileSource, OpenOptions, ReadAt, View};
 use crate::torch::{self, Answer, Loading};
 use crate::walk::{Item, walk};
-use std::borrow::Cow;
-use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -175,7 +173,7 @@ impl Verifier {
                 let source = self.open(&path);
                 (path, source)
             }
-            Item::Stdin(spool) => (PathBuf::from("-"), Ok(Source::Spool(spool))),
+            Item::Stdin(spool) => (PathBuf::from("-"), Ok(Box::new(spool) as Source)),
         };
         let source = match source {
             Ok(source) => source,
@@ -196,7 +194,7 @@ impl Verifier {
     fn open(&self, path: &Path) -> Result<Source, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
         let options = OpenOptions { follow: true, map: self.map, lease: true, max_file_bytes };
-        FileSource::open(path, &options).map(|file| Source::File(Box::new(file))).map_err(|error| {
+        FileSource::open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| {
             let rule = match error {
                 Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
                 Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
@@ -283,37 +281,7 @@ impl Verifier {
 }
 
 /// What an artifact is read from.
-enum Source {
-    File(Box<FileSource>),
-    Spool(Spool),
-}
-
-impl ReadAt for Source {
-    fn len(&self) -> u64 {
-        self.inner().len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.inner().read_at(offset, buf)
-    }
-    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
-        self.inner().copy(range)
-    }
-    fn window<'a>(&'a self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'a>> {
-        self.inner().window(offset, most, buf)
-    }
-    fn settle(&self) -> io::Result<()> {
-        self.inner().settle()
-    }
-}
-
-impl Source {
-    fn inner(&self) -> &dyn ReadAt {
-        match self {
-            Source::File(file) => file.as_ref(),
-            Source::Spool(spool) => spool,
-        }
-    }
-}
+type Source = Box<dyn ReadAt>;
 
 /// What parsing one artifact gave.
 struct Parsed {

@@ -153,8 +153,9 @@ pub struct HashArgs {
     /// Files and directories; `-` is standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Algorithms, comma-separated: sha256, blake3, blake2b-512, sha512, sha1-git, md5
-    #[arg(short, long = "algorithm", value_name = "ALGORITHM", value_delimiter = ',', default_value = "sha256")]
+    /// Algorithms, comma-separated (default: sha256; with --check: what each line says): sha256, sha512, blake3,
+    /// blake2b-512, sha1-git, md5
+    #[arg(short, long = "algorithm", value_name = "ALGORITHM", value_delimiter = ',')]
     pub algorithms: Vec<String>,
     /// Check the digests listed in FILE instead of printing digests; repeatable
     #[arg(short, long, value_name = "FILE")]

@@ -26,11 +26,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let verifier = verifier(args, hash, stop.clone())?;
     let mut outputs = Output::all(args, single)?;
     if let Some(seconds) = args.limits.timeout {
-        let stop = stop.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_secs(seconds));
-            stop.now();
-        });
+        stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &items, stop);
     let mut summary = Summary::default();
@@ -48,6 +44,15 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     }
     outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
     Ok(Exit::of(summary.verdict(), args.exit_zero))
+}
+
+/// Sets `stop` after so many seconds.
+pub fn stop_after(seconds: u64, stop: &Stop) {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(seconds));
+        stop.now();
+    });
 }
 
 /// Everything the arguments name.
@@ -107,12 +112,9 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
     let mut algorithms = Vec::new();
     if hash {
-        algorithms.push(Algorithm::Sha256);
-        for name in &args.digest {
-            let algorithm = super::hash::algorithm(name)?;
-            if !algorithms.contains(&algorithm) {
-                algorithms.push(algorithm);
-            }
+        algorithms = super::hash::algorithms(&args.digest)?;
+        if !algorithms.contains(&Algorithm::Sha256) {
+            algorithms.push(Algorithm::Sha256);
         }
     }
     let mut builder = Verifier::builder()

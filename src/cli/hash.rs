@@ -26,7 +26,10 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
     if !args.check.is_empty() {
         return check(args, &pool, &stop);
     }
-    let algorithms = algorithms(&args.algorithms)?;
+    let mut algorithms = algorithms(&args.algorithms)?;
+    if algorithms.is_empty() {
+        algorithms.push(Algorithm::Sha256);
+    }
     for weak in algorithms.iter().filter(|a| a.is_weak()) {
         eprintln!("mverify: {weak} is weak: equal digests do not prove equal content");
     }
@@ -135,8 +138,10 @@ struct Lines<W: Write> {
 impl<W: Write> Lines<W> {
     fn digests(&mut self, hashed: &Hashed, digests: &Digests, style: Style) -> Result<()> {
         if self.json {
-            let values: Map<String, Value> =
-                digests.iter().map(|(algorithm, digest)| (algorithm.name().into(), digest.to_string().into())).collect();
+            let values: Map<String, Value> = digests
+                .iter()
+                .map(|(algorithm, digest)| (algorithm.name().into(), digest.to_string().into()))
+                .collect();
             return self.object(hashed, json!({ "size": hashed.size, "digests": values }));
         }
         let mut line = Vec::new();
@@ -219,7 +224,8 @@ fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<
             sums::Status::Missing => ("FAILED open or read: there is no such file".to_owned(), false),
             sums::Status::Unreadable(why) => (format!("FAILED open or read: {why}"), false),
         };
-        if !args.status && !(good && args.common.quiet) {
+        let silent = args.status || (good && args.common.quiet);
+        if !silent {
             written = writeln!(out, "{name}: {word}");
         }
         if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -14,7 +14,6 @@ fn json_has_the_promised_fields() {
     assert_eq!(artifact["format"], "torch-zip");
     assert_eq!(artifact["size"], 1481);
     assert_eq!(artifact["digests"]["sha256"], "62ede5032f7c3df74a58cee5639b821c6842afaff1e0c230dcd7d903fd2e0993");
-    assert_eq!(artifact["weights_only"][0]["outcome"], "loads");
 }
 
 #[test]
@@ -39,27 +38,4 @@ fn reports_are_the_same_on_any_number_of_threads() {
     for threads in ["2", "8"] {
         assert_eq!(one, mverify(&["fixtures", "--format", "json", "--threads", threads]).out);
     }
-}
-
-#[test]
-fn every_torch_version_that_was_asked_for_is_answered_as_it_was_asked() {
-    let report = mverify(&[
-        "fixtures/weights.pt",
-        "--format",
-        "json",
-        "--torch",
-        "2.15",
-        "--torch",
-        "1.13.0a0",
-        "--torch",
-        "9.9",
-    ])
-    .json();
-    let answers: Vec<(&str, &str)> = report["artifacts"][0]["weights_only"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|a| (a["torch"].as_str().unwrap(), a["outcome"].as_str().unwrap()))
-        .collect();
-    assert_eq!(answers, [("2.15", "loads"), ("1.13.0a0", "loads"), ("9.9", "unprovable")]);
 }
