@@ -4,10 +4,12 @@
 //! per distinct place and only while their inflated bytes stay below [`OVERLAP_ALLOWANCE`].
 
 use super::member::{self, Member};
-use super::zip::{self, Directory, Entry, ZipError};
-use super::zip_audit::{self, Profile};
+use super::zip::{self, Directory, Entry, Local, ZipError};
+use super::zip_audit::{self, ENCRYPTED, PATCHED, Profile};
+use super::{chain, stray};
 use crate::finding::{Finding, shown};
 use crate::format::{self, Identity, Role, torch_zip, torchscript};
+use crate::rule::Effect;
 use crate::rule::container as rules;
 use crate::rule::format::OVER_BUDGET;
 use crate::scan::Scan;
@@ -17,9 +19,6 @@ use std::ops::Range;
 
 /// Inflated bytes spent on members of an archive whose members overlap.
 const OVERLAP_ALLOWANCE: u64 = 256 << 20;
-/// Window of the search for stray local headers.
-const WINDOW: u64 = 1 << 20;
-const FIRST_WINDOW: u64 = 1 << 10;
 
 /// An archive that was read and audited.
 pub struct Archive<'a> {
@@ -37,6 +36,11 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         Ok(dir) => dir,
         Err(error) => return without_directory(view, &error, scan),
     };
+    if !dir.faults.is_empty()
+        && let Some(parts) = chain::parts(view, scan)
+    {
+        return chain::check(view, &parts, scan);
+    }
     let kind = Kind::of(&dir);
     let profile = if kind == Kind::Torch || kind == Kind::Script { Profile::Torch } else { Profile::General };
     let audit = zip_audit::audit(view, &dir, profile, scan).unwrap_or_else(|error| {
@@ -54,7 +58,7 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         Kind::Other => archive.examine_all(scan),
     };
     for gap in audit.gaps {
-        hidden(view, gap, scan);
+        stray::hidden(view, gap, scan);
     }
     identity
 }
@@ -108,11 +112,21 @@ impl<'a> Archive<'a> {
         }
         if self.overlaps == Some(0) {
             scan.find(Finding::new(&OVER_BUDGET, "not read: the members overlap, and enough of them was read"));
+        } else if entry.flags & (ENCRYPTED | PATCHED) != 0 {
+            if let Some(data) = entry.data.clone() {
+                otherwise(&self.view, entry, data, entry.method, &path, scan);
+            }
         } else if let Some(member) = member::open(&self.view, entry, &path, scan) {
             if let (Some(left), Member::Held(bytes)) = (&mut self.overlaps, &member) {
                 *left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             }
             member.view(|view| with(view, &path, scan));
+            // A local header that disagrees makes a second reading of the same place.
+            if let Some((data, method)) =
+                self.dir.locals.get(&entry.header).and_then(|local| second(entry, local, &self.view))
+            {
+                otherwise(&self.view, entry, data, method, &path, scan);
+            }
         }
         scan.leave();
     }
@@ -133,89 +147,31 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// How a reader that believes the local header reads the content, where that differs from what the directory says.
+fn second(entry: &Entry, local: &Local, view: &View<'_>) -> Option<(Range<u64>, u16)> {
+    let blank = local.compressed == 0 || local.compressed == 0xffff_ffff;
+    let compressed = if blank { entry.compressed } else { local.compressed };
+    if local.cut || (compressed, local.method) == (entry.compressed, entry.method) {
+        return None;
+    }
+    Some((local.data..local.data.checked_add(compressed)?.min(view.len()), local.method))
+}
+
+/// Examines content as only some readers see it. What is not dangerous there is no more than noise: the contradiction
+/// itself was reported.
+fn otherwise(view: &View<'_>, entry: &Entry, data: Range<u64>, method: u16, path: &str, scan: &mut Scan<'_>) {
+    let Some((member, sure)) = member::open_otherwise(view, entry, data, method, scan) else { return };
+    if sure && entry.flags & (ENCRYPTED | PATCHED) != 0 {
+        let message = "it is marked as encrypted or patched and is not: some readers refuse it, others read it";
+        scan.find(Finding::new(&rules::ZIP_AMBIGUOUS, message));
+    }
+    let (_, findings) = scan.trial(|scan| member.view(|view| format::examine(view, path, scan)));
+    findings.into_iter().filter(|f| f.rule.effect == Effect::Bad).for_each(|f| scan.find(f));
+}
+
 /// A member's name as it stands in finding paths.
-fn path(name: &[u8]) -> String {
+pub(super) fn path(name: &[u8]) -> String {
     shown(&String::from_utf8_lossy(name))
-}
-
-/// Looks at bytes that belong to no member: as a file of their own, and as members whose directory was taken away.
-fn hidden(view: &View<'_>, range: Range<u64>, scan: &mut Scan<'_>) {
-    let Some(part) = view.sub(range.clone()) else { return };
-    if let Err(spent) = scan.enter(format!("(bytes at {})", range.start)) {
-        scan.spent(spent, range.start);
-        return;
-    }
-    let head = part.head(4).unwrap_or_default();
-    if *head != *zip::LOCAL && *head != *zip::END && *head != *zip::CENTRAL {
-        format::examine(&part, "", scan);
-    }
-    scan.leave();
-    strays(view, range, scan);
-}
-
-/// Examines the content after each local header in `range` that no directory mentions. Returns the names found.
-fn strays(view: &View<'_>, range: Range<u64>, scan: &mut Scan<'_>) -> Vec<Vec<u8>> {
-    let mut names = Vec::new();
-    let mut at = range.start;
-    while let Ok(Some(header)) = find(view, zip::LOCAL, at..range.end) {
-        at = header.saturating_add(4);
-        let Ok(Some(local)) = zip::read_local(view, header, range.end) else { continue };
-        if local.cut {
-            continue;
-        }
-        if let Err(spent) = scan.budget.entries(1) {
-            scan.spent(spent, header);
-            break;
-        }
-        // Without a stated size the content goes to the next structure.
-        let next = find(view, b"PK", local.data..range.end).ok().flatten().unwrap_or(range.end);
-        let stated = local.data.saturating_add(local.compressed);
-        let end = if local.compressed == 0 || local.compressed == 0xffff_ffff { next } else { stated.min(range.end) };
-        #[rustfmt::skip]
-        let entry = Entry { name: local.name, method: local.method, size: local.size, crc: local.crc, header, data: Some(local.data..end), ..Entry::default() };
-        at = end.max(at);
-        names.push(entry.name.clone());
-        if is_tensor(&entry.name) {
-            continue;
-        }
-        if let Err(spent) = scan.enter(path(&entry.name)) {
-            scan.spent(spent, header);
-            break;
-        }
-        if let Ok(content) = zip::read_entry(view, &entry, &mut scan.budget) {
-            let bytes: &[u8] = &content.bytes;
-            format::examine(&View::new(&bytes), &path(&entry.name), scan);
-        }
-        scan.leave();
-    }
-    names
-}
-
-/// True for a torch storage, whose bytes are no file format.
-fn is_tensor(name: &[u8]) -> bool {
-    let mut parts = name.rsplit(|b| *b == b'/');
-    let digits = parts.next().is_some_and(|key| !key.is_empty() && key.iter().all(u8::is_ascii_digit));
-    digits && matches!(parts.next(), Some(b"data" | b"constants"))
-}
-
-/// The first place of `what` in `range`.
-fn find(view: &View<'_>, what: &[u8], range: Range<u64>) -> std::io::Result<Option<u64>> {
-    let overlap = u64::try_from(what.len()).unwrap_or(0).saturating_sub(1);
-    let mut at = range.start;
-    let mut window = FIRST_WINDOW; // small at first: the next one is often near, and there may be many
-    while at < range.end {
-        let end = at.saturating_add(window).min(range.end);
-        window = window.saturating_mul(2).min(WINDOW);
-        let block = view.copy(at..end)?;
-        if let Some(found) = memchr::memmem::find(&block, what) {
-            return Ok(Some(at.saturating_add(u64::try_from(found).unwrap_or(u64::MAX))));
-        }
-        if end == range.end {
-            break;
-        }
-        at = end.saturating_sub(overlap);
-    }
-    Ok(None)
 }
 
 /// An archive whose end is missing: says so, and still looks at what its local headers show.
@@ -231,6 +187,6 @@ fn without_directory(view: &View<'_>, error: &ZipError, scan: &mut Scan<'_>) -> 
     if matches!(error, ZipError::Io(_)) {
         return unknown;
     }
-    let names = strays(view, 0..view.len(), scan);
+    let names = stray::members(view, 0..view.len(), scan);
     Identity { format: if names.iter().any(|n| is_data_pkl(n)) { "torch-zip" } else { "zip" }, ..unknown }
 }

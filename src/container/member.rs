@@ -12,6 +12,7 @@ use crate::scan::Scan;
 use crate::source::View;
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
 
 /// Content that can be viewed.
 pub enum Member<'a> {
@@ -32,6 +33,20 @@ impl Member<'_> {
             }
         }
     }
+}
+
+/// Reads content as the archive does not say it should be read: encrypted or patched by its flags, or by another method
+/// or size than the directory has it. `None` if nothing comes out. `sure` if the checksum holds all the same.
+pub fn open_otherwise<'a>(
+    view: &View<'a>,
+    entry: &Entry,
+    range: Range<u64>,
+    method: u16,
+    scan: &mut Scan<'_>,
+) -> Option<(Member<'a>, bool)> {
+    let content = zip::read_range(view, range, method, &mut scan.budget).ok()?;
+    let sure = !content.broken && crc32fast::hash(&content.bytes) == entry.crc;
+    Some((Member::Held(content.bytes), sure))
 }
 
 /// Opens a member and reports what is wrong with its size, stream and checksum. `scan` must have entered it: its path is

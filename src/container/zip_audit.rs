@@ -138,7 +138,7 @@ impl Auditor<'_, '_, '_> {
             let message = format!("{}: compression method {} is not read by mverify or torch", name(e), e.method);
             self.tell(&rules::ZIP_UNREAD, at, message);
         }
-        if e.method == 0 && e.compressed != e.size {
+        if e.method == 0 && e.compressed != e.size && e.flags & ENCRYPTED == 0 {
             self.ambiguous(at, e, "it is stored, but its two sizes differ");
         }
         if e.version_needed & 0xff > NEWEST {

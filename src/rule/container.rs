@@ -27,6 +27,9 @@ rules! {
     ZIP_EMPTY = "MV-ZIP-008" Low Unproven, "the archive holds nothing",
         why: "An archive without members proves nothing: no loader gets weights from it.",
         todo: "Fetch the file again.", fixture: "container/empty.zip";
+    ZIP_CHAIN = "MV-ZIP-009" Medium Unvetted, "several archives one after another in one file",
+        why: "torch.distributed.checkpoint writes its .distcp files so and notes in .metadata where each begins. Read as one archive, torch sees the first and Python's zipfile the last. Each one was scanned.",
+        todo: "Load it with torch.distributed.checkpoint only, or convert it with dcp_to_torch_save.", fixture: "container/chain.distcp";
     MEMBER_NAME = "MV-ARC-001" High Bad, "a member has an unsafe name",
         why: "Names with .., absolute names, backslashes and NULs are taken apart differently by readers, and unpacking them can write outside the chosen folder (zip slip; CVE-2025-23250, CVE-2025-12060).",
         todo: "Do not unpack or load this file.", fixture: "container/dotdot.zip";
