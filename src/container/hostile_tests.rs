@@ -76,7 +76,8 @@ fn data_descriptors_of_every_kind_pass() {
 
 #[test]
 fn headers_that_disagree_are_ambiguous() {
-    let lies: &[(&str, fn(&mut Made))] = &[
+    type Lie = fn(&mut Made);
+    let lies: &[(&str, Lie)] = &[
         ("name", |m| m.local.name = b"readme.TXT".to_vec()),
         ("method", |m| m.local.method = 8),
         ("flags", |m| m.local.flags = 1),
@@ -129,6 +130,18 @@ fn bytes_that_belong_to_nothing_are_found() {
         Tail { after: b"junk".to_vec(), ..Tail::default() },
     ] {
         expect(&examine(&zip_with(&pair(), &tail), "x.zip"), &rules::ZIP_HIDDEN);
+    }
+}
+
+#[test]
+fn an_archive_behind_other_content_is_found() {
+    for before in [&b"text\n"[..], b"\x80\x02}.", b"\x93NUMPY\x01\0", &[0; 600]] {
+        let mut bytes = before.to_vec();
+        bytes.extend(zip(&[stored("tool", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0")]));
+        let found = examine(&bytes, "x.bin");
+        expect(&found, &rule::format::POLYGLOT);
+        assert_eq!(found.verdict(), Verdict::Bad);
+        assert!(found.has(&rule::format::NATIVE_CODE), "{:#?}", found.findings);
     }
 }
 
