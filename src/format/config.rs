@@ -35,70 +35,86 @@ pub fn json(text: &[u8], scan: &mut Scan<'_>) -> Result<(), Broken> {
 struct Open<'a> {
     /// The keys met so far.
     keys: HashSet<Cow<'a, str>>,
-    /// The key it stands under; the items of a list stand under the key of the list.
-    under: Option<Cow<'a, str>>,
+    /// What it stands under; the items of a list stand under the key of the list.
+    under: Meaning,
+}
+
+/// What a key means to loaders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// Classes in Python files of the repository, as in `auto_map`.
+    RemoteCode,
+    /// Consent to run them.
+    Trust,
+    /// A Jinja template.
+    Template,
+    /// A callable, for Hydra.
+    Target,
+    /// Nothing that is looked at.
+    Other,
+}
+
+impl Meaning {
+    fn of(key: &str) -> Self {
+        match key {
+            "auto_map" => Meaning::RemoteCode,
+            "trust_remote_code" => Meaning::Trust,
+            "_target_" => Meaning::Target,
+            "prompt" => Meaning::Template,
+            _ if key.contains("template") => Meaning::Template,
+            _ => Meaning::Other,
+        }
+    }
 }
 
 struct Walk<'a, 's, 'x> {
     open: Vec<Open<'a>>,
-    /// The key whose value comes next.
-    key: Option<Cow<'a, str>>,
+    /// What the value means that comes next.
+    key: Option<Meaning>,
     duplicates: usize,
     scan: &'s mut Scan<'x>,
 }
 
 impl<'a> Walk<'a, '_, '_> {
     fn event(&mut self, event: Event<'a>, at: u64) {
-        match event {
-            Event::Open(shape) => {
-                let under = self.key.take().or_else(|| self.open.last().and_then(|open| open.under.clone()));
-                if shape == Shape::Object && under.as_deref() == Some("auto_map") {
+        // an item of a list has no key of its own
+        let meaning = self.key.take().or(self.open.last().map(|open| open.under)).unwrap_or(Meaning::Other);
+        match (event, meaning) {
+            (Event::Open(shape), _) => {
+                if shape == Shape::Object && meaning == Meaning::RemoteCode {
                     let message = "auto_map names Python files of this repository to be imported";
                     self.scan.report(&rules::REMOTE_CODE, at, message);
                 }
-                self.open.push(Open { keys: HashSet::new(), under });
+                self.open.push(Open { keys: HashSet::new(), under: meaning });
             }
-            Event::Close(_) => {
-                self.open.pop();
-                self.key = None;
+            (Event::Close(_), _) => drop(self.open.pop()),
+            (Event::Key(key), _) => self.name(key, at),
+            (Event::String(value), Meaning::Target) => target(&value.text(), at, self.scan),
+            (Event::String(value), Meaning::Template) => jinja::check(&value.text(), "this value", at, self.scan),
+            (Event::Word("true"), Meaning::Trust) => {
+                self.scan.report(&rules::REMOTE_CODE, at, "the configuration asks for trust_remote_code");
             }
-            Event::Key(key) => self.name(key, at),
-            Event::String(value) => {
-                let key = self.key.take();
-                let under = key.as_deref().or(self.open.last().and_then(|open| open.under.as_deref()));
-                if let Some(key) = under.map(str::to_owned) {
-                    self.string(&key, value, at);
-                }
-            }
-            Event::Word(word) => {
-                if self.key.take().as_deref() == Some("trust_remote_code") && word == "true" {
-                    self.scan.report(&rules::REMOTE_CODE, at, "the configuration asks for trust_remote_code");
-                }
-            }
-            Event::Number(_) => self.key = None,
+            _ => {}
         }
     }
 
     fn name(&mut self, key: Quoted<'a>, at: u64) {
         let key = key.text();
-        if let Some(open) = self.open.last_mut()
-            && !open.keys.insert(key.clone())
-        {
+        let Some(open) = self.open.last_mut() else { return };
+        // templates may stand under names of their own: {"chat_template": {"default": …}}
+        let templates = open.under == Meaning::Template;
+        self.key = Some(match Meaning::of(&key) {
+            Meaning::Other if templates => Meaning::Template,
+            meaning => meaning,
+        });
+        if open.keys.contains(&key) {
             self.duplicates = self.duplicates.saturating_add(1);
             if self.duplicates <= MOST_DUPLICATES {
                 let message = format!("the key {} stands there twice", shown(&key));
                 self.scan.report(&rules::JSON_DUPLICATE, at, message);
             }
         }
-        self.key = Some(key);
-    }
-
-    fn string(&mut self, key: &str, value: Quoted<'a>, at: u64) {
-        if key == "_target_" {
-            target(&value.text(), at, self.scan);
-        } else if key.contains("template") || key == "prompt" {
-            jinja::check(&value.text(), key, at, self.scan);
-        }
+        open.keys.insert(key);
     }
 }
 
@@ -175,6 +191,7 @@ mod tests {
             r#"{"chat_template": "{{ x.__class__ }}"}"#,
             r#"{"chat_template": [{"name": "tool_use", "template": "{{ x.__class__ }}"}]}"#,
             r#"{"chat_template": ["{{ x.__class__ }}"]}"#,
+            r#"{"chat_template": {"default": "ok", "rag": "{{ x.__class__ }}"}}"#,
             r#"{"chat\u005ftemplate": "{{ x.\u005f_class__ }}"}"#,
             r#"{"a": {"custom_template": {"default": "ok", "x_template": "{{ x.__class__ }}"}}}"#,
         ] {
