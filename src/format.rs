@@ -3,6 +3,7 @@
 //! [`examine`] identifies, runs the format's own checks and descends into what is inside, on the scan's budget.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+use crate::budget::Spent;
 use crate::container;
 use crate::finding::Finding;
 use crate::pickle::{self, Dialect};
@@ -24,6 +25,7 @@ mod literal;
 mod name;
 pub mod npy;
 mod opaque;
+mod polyglot;
 pub mod safetensors;
 mod stream;
 pub mod tensor;
@@ -100,58 +102,60 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
     }
     let identity = match kind {
         Kind::Empty => return Ok(name::empty(name, scan)),
+        Kind::Zip => container::archive::check(view, scan),
+        Kind::Tar => container::tar::check(view, scan),
+        Kind::Compressed(codec) => match container::stream::check(view, codec, name, scan) {
+            Some(identity) => identity,
+            None => return unknown(view, scan),
+        },
+        Kind::Pickle => whole_pickle(view, scan)?,
+        Kind::TorchLegacy => torch_legacy::check(view, scan)?,
+        Kind::Npy => npy::check(view, scan),
+        Kind::Safetensors => safetensors::check(view, scan),
+        Kind::Gguf => gguf::check(view, scan),
+        Kind::Image(picture) => image::check(view, picture, scan),
+        Kind::Text(_) if polyglot::is_pickle(view)? => whole_pickle(view, scan)?,
+        Kind::Text(encoding) => text::check(view, encoding, name, scan)?,
+        Kind::Opaque(opaque) => opaque.report(scan),
         Kind::Zeros => {
             let message = "the file begins with zeros, as a preallocated or interrupted download does";
             scan.report(&rules::UNKNOWN_FORMAT, 0, message);
             UNKNOWN
         }
-        Kind::Pickle => return pickled(view, scan),
-        Kind::TorchLegacy => return torch_legacy::check(view, scan),
-        Kind::Text(encoding) => match second_reading(view, kind, scan)? {
-            Some(identity) => return Ok(identity),
-            None => return text::check(view, encoding, name, scan),
-        },
-        Kind::Unknown => return unknown(view, kind, scan),
-        Kind::Opaque(opaque) if opaque.identity.role == Role::Code => {
-            scan.report(&rules::NATIVE_CODE, 0, format!("this is {}", opaque.what));
-            opaque.identity
-        }
-        Kind::Opaque(opaque) => {
-            scan.report(&rules::UNSUPPORTED, 0, format!("this is {}, which mverify does not read yet", opaque.what));
-            opaque.identity
-        }
-        Kind::Zip => container::archive::check(view, scan),
-        Kind::Tar => container::tar::check(view, scan),
-        Kind::Compressed(codec) => match container::stream::check(view, codec, name, scan) {
-            Some(identity) => identity,
-            None => return unknown(view, kind, scan),
-        },
-        Kind::Npy => npy::check(view, scan),
-        Kind::Safetensors => safetensors::check(view, scan),
-        Kind::Gguf => gguf::check(view, scan),
-        Kind::Image(picture) => image::check(view, picture, scan),
+        Kind::Unknown => return unknown(view, scan),
     };
-    if second_reading(view, kind, scan)?.is_some() {
-        let message = format!("the file is {} and also a pickle that names globals", identity.format);
-        scan.report(&rules::POLYGLOT, 0, message);
-    }
+    polyglot::check(view, kind, identity, scan)?;
     Ok(identity)
 }
 
-/// A file that looks like nothing: a pickle without a header, or not known.
-fn unknown(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Identity> {
-    if let Some(identity) = second_reading(view, kind, scan)? {
+/// A file that looks like nothing from the front: a pickle without a header, a zip behind other bytes, or not known.
+fn unknown(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    if polyglot::is_pickle(view)? {
+        let identity = whole_pickle(view, scan)?;
+        polyglot::check(view, Kind::Pickle, identity, scan)?;
         return Ok(identity);
+    }
+    if polyglot::zip_behind(view)?.is_some() {
+        return Ok(container::archive::check(view, scan));
     }
     scan.find(Finding::new(&rules::UNKNOWN_FORMAT, "the content is of no known format"));
     Ok(UNKNOWN)
 }
 
-/// A file that starts as a pickle.
-fn pickled(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
-    let bytes = view.head(scan.budget.limits().max_header_bytes)?;
-    pickle::check_file(&bytes, scan);
+fn whole_pickle(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
+    pickled(view, scan)?;
     Ok(Identity::new("pickle", Role::Loadable))
+}
+
+/// Scans a file of raw pickles, up to `max_header_bytes`.
+fn pickled(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<pickle::Summary> {
+    let limit = scan.budget.limits().max_header_bytes;
+    let bytes = view.head(limit)?;
+    let summary = pickle::check_file(&bytes, scan);
+    if view.len() > limit {
+        scan.spent(Spent("max_header_bytes"), limit);
+    }
+    Ok(summary)
 }
 
 /// Scans the pickle that begins at `at`, and gives the number of bytes it takes; `None` if it does not end.
@@ -164,24 +168,6 @@ fn embedded_pickle(view: &View<'_>, at: u64, scan: &mut Scan<'_>) -> io::Result<
         return Ok(None);
     }
     Ok(Some(summary.consumed))
-}
-
-/// Reads `view` as a pickle whatever it looks like: `pickle.load` does not care about magic numbers, and protocols 0
-/// and 1 have none. It counts as one if its opcodes reach a global, or a STOP at the end of the file. What the attempt
-/// found is then kept; otherwise it leaves no trace.
-fn second_reading(view: &View<'_>, kind: Kind, scan: &mut Scan<'_>) -> io::Result<Option<Identity>> {
-    let _ = kind;
-    let bytes = view.head(scan.budget.limits().max_header_bytes.min(1 << 20))?;
-    let mut trial = Scan::new(scan.settings);
-    let summary = pickle::check(&bytes, 0, Dialect::Plain, &mut trial);
-    let whole = summary.complete && summary.consumed == view.len();
-    if summary.globals.is_empty() && !whole {
-        return Ok(None);
-    }
-    for finding in trial.finish().0 {
-        scan.find(finding);
-    }
-    Ok(Some(Identity::new("pickle", Role::Loadable)))
 }
 
 /// Reports bytes that could not be read.

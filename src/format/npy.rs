@@ -1,6 +1,6 @@
 //! numpy arrays: magic, version, a Python dict as header, then raw elements, or a pickle where the dtype has objects.
 //!
-//! The header is at most [`MAX_HEADER`] bytes, as numpy allows by default; elements are not read. Several arrays may
+//! The header is at most [`MAX_HEADER`] bytes; elements are not read. Several arrays may
 //! follow each other in one file. Threat: object arrays are pickles (CVE-2019-6446), and shapes that overflow.
 
 use super::defect::Refusal;
@@ -12,8 +12,8 @@ use crate::rule::format as rules;
 use crate::scan::Scan;
 use crate::source::View;
 
-/// Largest header in bytes, as in numpy.
-pub const MAX_HEADER: u64 = 10_000;
+/// Largest header in bytes. numpy stops at 10,000 unless it is told to allow pickles.
+pub const MAX_HEADER: u64 = 1 << 20;
 /// How deeply structured types may nest.
 const MAX_DEPTH: u32 = 16;
 

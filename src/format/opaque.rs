@@ -1,6 +1,8 @@
 //! Formats that mverify knows by name and does not parse. They are never proven; each says what to do instead.
 
 use super::{Identity, Role};
+use crate::rule::format as rules;
+use crate::scan::Scan;
 
 /// A format known by its magic only.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +13,18 @@ pub struct Opaque {
     pub what: &'static str,
     at: usize,
     magic: &'static [u8],
+}
+
+impl Opaque {
+    /// Reports that the content cannot be proven.
+    pub fn report(&self, scan: &mut Scan<'_>) -> Identity {
+        if self.identity.role == Role::Code {
+            scan.report(&rules::NATIVE_CODE, 0, format!("this is {}", self.what));
+        } else {
+            scan.report(&rules::UNSUPPORTED, 0, format!("this is {}, which mverify does not read yet", self.what));
+        }
+        self.identity
+    }
 }
 
 const fn opaque(format: &'static str, role: Role, what: &'static str, at: usize, magic: &'static [u8]) -> Opaque {
