@@ -18,6 +18,10 @@ impl Stop {
     pub fn now(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+    /// A switch that is also set when `flag` is, for signal handlers.
+    pub fn on(flag: Arc<AtomicBool>) -> Self {
+        Stop(flag)
+    }
     /// True once [`Stop::now`] was called.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)

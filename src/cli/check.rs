@@ -15,6 +15,8 @@ use mverify::walk::{Item, walk};
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Runs a check; `hash` is false for a scan.
@@ -22,7 +24,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let items = items(args)?;
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
-    let stop = Stop::default();
+    let stop = interruptible()?;
     let verifier = verifier(args, hash, stop.clone())?;
     let mut outputs = Output::all(args, single)?;
     if let Some(seconds) = args.limits.timeout {
@@ -39,11 +41,20 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     drop(bars);
     written?;
     if flow.is_break() {
-        eprintln!("mverify: stopped by --timeout: not every file was checked");
+        eprintln!("mverify: stopped before every file was checked");
         summary.stopped = true;
     }
     outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
     Ok(Exit::of(summary.verdict(), args.exit_zero))
+}
+
+/// A switch that Ctrl-C sets, so that a run ends in order and the terminal is left as it was. A second Ctrl-C kills.
+pub fn interruptible() -> Result<Stop> {
+    use signal_hook::consts::SIGINT;
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(&flag))?;
+    Ok(Stop::on(flag))
 }
 
 /// Sets `stop` after so many seconds.

@@ -1,7 +1,7 @@
 //! `mverify hash`: prints digests, or checks lists of them with `-c`.
 
 use super::args::HashArgs;
-use super::check::stdin;
+use super::check::{interruptible, stdin};
 use super::exit::Exit;
 use super::progress::Bars;
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 pub fn run(args: &HashArgs) -> Result<Exit> {
-    let stop = Stop::default();
+    let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         super::check::stop_after(seconds, &stop);
     }

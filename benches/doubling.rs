@@ -1,0 +1,92 @@
+//! Doubles the input of every parser and prints how much longer it takes: about 2 for a linear one.
+//!
+//! `cargo bench --bench doubling`. Each figure is the fastest of several runs, which is what noise disturbs least.
+
+use mverify::Verifier;
+use std::time::{Duration, Instant};
+
+fn main() {
+    let verifier = Verifier::builder().digests(&[]).build().expect("one thread needs no pool");
+    println!("{:<34} {:>10} {:>10} {:>6}", "input", "n", "2n", "ratio");
+    for (name, size, make) in CASES {
+        let (small, large) = (make(*size), make(2 * *size));
+        let (one, two) = (fastest(&verifier, &small), fastest(&verifier, &large));
+        let ratio = two.as_secs_f64() / one.as_secs_f64();
+        let note = if ratio > 2.2 { "  over 2.2" } else { "" };
+        println!("{name:<34} {one:>10.2?} {two:>10.2?} {ratio:>6.2}{note}");
+    }
+}
+
+type Case = (&'static str, usize, fn(usize) -> Vec<u8>);
+
+const CASES: &[Case] = &[
+    ("pickle: list of ints", 400_000, |n| pickle(b"](", b"K\x07", n, b"e")),
+    ("pickle: memoized strings", 200_000, |n| pickle(b"](", b"\x8c\x05abcde\x94", n, b"e")),
+    ("pickle: nested lists", 100_000, |n| {
+        [b"\x80\x04".to_vec(), b"]".repeat(n), b"a".repeat(n - 1), b".".to_vec()].concat()
+    }),
+    ("pickle: nested marks", 200_000, |n| {
+        [b"\x80\x04".to_vec(), b"(".repeat(n), b"t".repeat(n), b".".to_vec()].concat()
+    }),
+    ("pickle: DUP and tuples", 100_000, |n| pickle(b"N", b"2\x86", n, b"")),
+    ("pickle: memo far out", 50_000, |n| {
+        let puts: Vec<u8> = (0..n).flat_map(|i| [&b"r"[..], &(i as u32 * 7919).to_le_bytes()].concat()).collect();
+        [b"\x80\x02N".to_vec(), puts, b".".to_vec()].concat()
+    }),
+    ("pickle: globals", 50_000, |n| pickle(b"](", b"ccollections\nOrderedDict\n", n, b"e")),
+    ("pickle: many streams", 50_000, |n| b"\x80\x02N.".repeat(n)),
+    ("pickle: protocol 0 ints", 100_000, |n| pickle(b"(l(", b"I12345\n", n, b"e")),
+    ("safetensors: tensors", 20_000, safetensors),
+    ("gguf: key-values", 50_000, gguf),
+    ("json: objects", 50_000, |n| [b"[".to_vec(), b"{\"a\":[1,\"b\"]},".repeat(n), b"0]".to_vec()].concat()),
+    ("text: prose", 1_000_000, |n| b"All work and no play. ".repeat(n / 22)),
+    ("zip: members", 10_000, zip),
+];
+
+fn pickle(head: &[u8], each: &[u8], n: usize, tail: &[u8]) -> Vec<u8> {
+    [b"\x80\x04", head, &each.repeat(n), tail, b"."].concat()
+}
+
+fn safetensors(n: usize) -> Vec<u8> {
+    let entries: Vec<String> = (0..n)
+        .map(|i| format!("\"t{i}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{i},{}]}}", i + 1))
+        .collect();
+    let header = format!("{{{}}}", entries.join(","));
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; n]].concat()
+}
+
+fn gguf(n: usize) -> Vec<u8> {
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    file.extend(0u64.to_le_bytes());
+    file.extend((n as u64).to_le_bytes());
+    for i in 0..n {
+        let key = format!("key.{i}");
+        file.extend((key.len() as u64).to_le_bytes());
+        file.extend(key.as_bytes());
+        file.extend(4u32.to_le_bytes());
+        file.extend(7u32.to_le_bytes());
+    }
+    file
+}
+
+fn zip(n: usize) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for i in 0..n {
+        writer.start_file(format!("a/{i}.txt"), stored).expect("in memory");
+        writer.write_all(b"prose").expect("in memory");
+    }
+    writer.finish().expect("in memory").into_inner()
+}
+
+fn fastest(verifier: &Verifier, bytes: &[u8]) -> Duration {
+    (0..5)
+        .map(|_| {
+            let begun = Instant::now();
+            std::hint::black_box(verifier.verify_bytes("input", bytes));
+            begun.elapsed()
+        })
+        .min()
+        .unwrap_or_default()
+}
