@@ -26,7 +26,9 @@ mod name;
 pub mod npy;
 mod opaque;
 mod polyglot;
+mod python;
 pub mod safetensors;
+mod sentencepiece;
 mod stream;
 pub mod tensor;
 mod text;
@@ -113,6 +115,7 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Npy => npy::check(view, scan),
         Kind::Safetensors => safetensors::check(view, scan),
         Kind::Gguf => gguf::check(view, scan),
+        Kind::SentencePiece => sentencepiece::check(view, scan),
         Kind::Image(picture) => image::check(view, picture, scan),
         Kind::Text(_) if polyglot::is_pickle(view)? => whole_pickle(view, scan)?,
         Kind::Text(encoding) => text::check(view, encoding, name, scan)?,

@@ -5,6 +5,7 @@
 //! another to a loader; what [`second_reading`](super::second_reading) finds beside the first answer is reported.
 
 use super::opaque::{self, Opaque};
+use super::sentencepiece;
 use crate::source::View;
 use std::io;
 
@@ -36,6 +37,8 @@ pub enum Kind {
     TorchLegacy,
     /// A pickle with a protocol header.
     Pickle,
+    /// A SentencePiece vocabulary.
+    SentencePiece,
     /// An image.
     Image(Picture),
     /// Text in some encoding.
@@ -117,6 +120,9 @@ pub fn of_head(head: &[u8], len: u64) -> Kind {
     }
     if starts_like_safetensors(head, len) {
         return Kind::Safetensors;
+    }
+    if sentencepiece::starts(head) && text(head, false).is_none() {
+        return Kind::SentencePiece;
     }
     if let Some(encoding) = text(head, u64::try_from(head.len()).is_ok_and(|n| n == len)) {
         return Kind::Text(encoding);

@@ -85,7 +85,8 @@ pub fn compare(name: &str, identity: Identity, scan: &mut Scan<'_>) {
         let message = format!("the name says .{extension}, the content is {format}");
         scan.find(Finding::new(&rules::NAME_LIES, message));
     }
-    let promised = matches!(promise(name), Promise::Weights(_));
+    // inside of an archive nobody loads a member by its name alone
+    let promised = scan.depth() == 0 && matches!(promise(name), Promise::Weights(_));
     if promised && matches!(identity.role, Role::Inert | Role::Config) {
         let message = format!("{format} stands where the name promises weights");
         scan.find(Finding::new(&rules::NOT_WEIGHTS, message));

@@ -5,7 +5,7 @@
 //! behind a page of text, and downloads that are no model at all.
 
 use super::detect::{self, Encoding, HEAD};
-use super::{Identity, Role, UNKNOWN, config, jinja, name};
+use super::{Identity, Role, UNKNOWN, config, jinja, name, python};
 use crate::budget::Spent;
 use crate::rule::format as rules;
 use crate::scan::Scan;
@@ -41,16 +41,13 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         scan.report(&rules::SCRIPT, 0, "the file is a script");
         return Ok(Identity::new("script", Role::Code));
     }
-    if extension == "py" {
-        scan.report(&rules::SCRIPT, 0, "the file is Python source");
-        return Ok(Identity::new("python", Role::Code));
-    }
     let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
     let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
+    let python = extension == "py";
     let yaml = matches!(extension.as_str(), "yaml" | "yml");
     // what is looked at in full is held in memory; a file without an extension may be any of these
     let json = named_json || matches!(start.first(), Some(b'{' | b'['));
-    if !(json || template || yaml || extension.is_empty()) {
+    if !(json || template || yaml || python || extension.is_empty()) {
         return Ok(Identity::new("text", Role::Inert));
     }
     let limit = scan.budget.limits().max_header_bytes;
@@ -60,6 +57,11 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
     }
     let bytes = view.copy(0..view.len())?;
     let text = decoded(&bytes, encoding);
+    if python {
+        scan.report(&rules::SCRIPT, 0, "the file is Python source");
+        python::check(&text, scan);
+        return Ok(Identity::new("python", Role::Code));
+    }
     if json {
         match config::json(text.as_bytes(), scan) {
             Ok(()) => return Ok(Identity::new("json", Role::Config)),

@@ -84,4 +84,7 @@ rules! {
     IMAGE_TAIL = "MV-IMG-002" Medium Unproven, "bytes follow the end of an image",
         why: "Viewers ignore them; other programs may read them as an archive or a program.",
         todo: "Save the image anew, or leave it out.", fixture: "format/tail.png";
+    POWERFUL_CODE = "MV-CFG-008" Medium Unvetted, "source code that can start programs or run text",
+        why: "Python files beside weights are run by loaders that are given trust_remote_code=True, and this one mentions what plain model code has no need of.",
+        todo: "Read the code before you allow it to run; pin the revision you read.", fixture: "format/runs.py";
 }
