@@ -3,39 +3,25 @@
 use super::machine::Machine;
 use super::shape::Fit;
 use super::value::Value;
-use super::{Dialect, constant, stream};
+use super::{constant, stream};
 use crate::format::{self, Role};
-use crate::outcome::{Outcome, Verdict};
-use crate::rule::Severity;
 use crate::rule::pickle as rules;
-use crate::scan::Scan;
 use crate::source::View;
 
-/// Byte strings that are tried per stream; what is embedded is data and nobody loads it here.
-const MAX_TRIED: u32 = 4096;
+/// Byte strings shorter than this hold no pickle that does anything.
+const MIN_BYTES: usize = 8;
 
 impl Machine<'_, '_, '_> {
-    /// Looks at a byte string that nothing in this stream loads. Each byte is looked at once per level.
+    /// Looks for pickles in a byte string that nothing in this stream loads: one that imports what is dangerous, wherever
+    /// it begins. The number of places that are tried is bounded per stream, and so is each trial.
     pub(super) fn look_inside(&mut self, data: &[u8]) {
-        if data.len() < 4 || self.depth >= self.scan.budget.limits().max_depth || self.tried > MAX_TRIED {
+        if data.len() < MIN_BYTES || self.trial {
             return;
         }
-        if !matches!(data, [0x80, 0..=5, ..] | [b'c' | b'(', ..]) {
-            return;
-        }
-        self.tried = self.tried.saturating_add(1);
-        let mut inner = Scan::new(self.scan.settings);
-        inner.budget = self.scan.budget.clone();
-        let summary = stream::run(data, 0, Dialect::Plain, self.depth.saturating_add(1), &mut inner);
-        self.scan.budget = inner.budget.clone();
-        if !summary.complete && !summary.executed {
-            return;
-        }
-        let (findings, _) = inner.finish();
-        if Outcome::judge(&findings, Severity::High).verdict() == Verdict::Bad {
-            let worst = findings.iter().find(|f| f.severity >= Severity::High);
-            let what = worst.map_or(String::new(), |f| format!(": {}", f.message));
-            self.report(&rules::EMBEDDED, format!("a byte string is itself a pickle{what}"));
+        if let Some(at) = stream::hidden(data, &mut self.probes, self.scan) {
+            let message =
+                format!("a byte string holds a pickle, at its byte {at}, that would import what is dangerous");
+            self.report(&rules::EMBEDDED, message);
         }
     }
 

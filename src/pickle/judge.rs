@@ -216,9 +216,8 @@ impl Machine<'_, '_, '_> {
             Value::Global(id) => {
                 self.accuse(&rules::MISUSED, id, "is changed by BUILD for the whole process");
             }
-            Value::Unknown | Value::Absent => {
-                self.report(&rules::HIDDEN_CALLABLE, "BUILD fills an object that is computed while loading".to_owned());
-            }
+            // what made it unknown was reported
+            Value::Unknown | Value::Absent => {}
             Value::Const(..) => {
                 self.report(&rules::MALFORMED, "BUILD fills a constant: loading raises here".to_owned());
             }
@@ -305,9 +304,8 @@ impl Machine<'_, '_, '_> {
             Value::Const(..) => {
                 self.report(&rules::MALFORMED, format!("{opcode} on a constant: loading raises here"));
             }
-            Value::Unknown | Value::Absent => {
-                self.report(&rules::HIDDEN_CALLABLE, format!("{opcode} on an object that is computed while loading"));
-            }
+            // what made it unknown was reported
+            Value::Unknown | Value::Absent => {}
         }
         Ok(())
     }

@@ -49,13 +49,15 @@ pub(super) struct Machine<'a, 's, 'n> {
     pub(super) protocol: i64,
     /// Offset of the current opcode.
     pub(super) at: usize,
+    /// True for a trial run, in which persistent ids raise as they do in plain `pickle.load`.
+    pub(super) trial: bool,
     /// True once something was called, built or constructed.
     pub(super) executed: bool,
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: Memo,
-    /// Byte strings tried as pickles.
-    pub(super) tried: u32,
+    /// Places inside byte strings that were tried as pickles.
+    pub(super) probes: usize,
     reports: Vec<(&'static str, usize)>,
     overrun: bool,
     bomb: bool,
@@ -106,11 +108,12 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             storages: Storages::default(),
             protocol: 0,
             at: 0,
+            trial: false,
             executed: false,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: Memo::default(),
-            tried: 0,
+            probes: 0,
             reports: Vec::new(),
             overrun: false,
             bomb: false,
@@ -327,6 +330,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
                 let target = self.top()?;
                 self.build(target, state)?;
             }
+            op::PERSID | op::BINPERSID if self.trial => return raise("persistent ids need a loader of their own"),
             op::PERSID => self.persistent_text()?,
             op::BINPERSID => {
                 let id = self.pop()?;

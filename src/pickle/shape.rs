@@ -139,10 +139,8 @@ impl Machine<'_, '_, '_> {
         let fit = match (owner, listed) {
             (_, Standing::Vetted(_)) => true,
             (Some(owner), _) if owner.members && of_class && !attribute.starts_with('_') => true,
-            (_, Standing::Dangerous(_)) | (None, _) => {
-                return Ok(misfit("looks up an attribute of what is no vetted class"));
-            }
-            (Some(_), _) => false,
+            (_, Standing::Dangerous(_)) => return Ok(misfit("looks up an attribute that is dangerous")),
+            _ => false,
         };
         let value = self.arena.add(Shape::Attribute, NOBODY, !fit, &[])?;
         Ok(if fit { Fit::Fits(Some(value)) } else { uncertain("looks up an attribute that is not vetted") })
@@ -231,9 +229,13 @@ impl Machine<'_, '_, '_> {
     fn plain_names(&self, args: &[Value]) -> Fit {
         let plain = |&value: &Value| match value {
             Value::Const(Kind::Int, ..) => true,
-            _ => self.text(value).is_some_and(|name| !name.contains('.') && !name.starts_with('_')),
+            _ => self.text(value).is_some_and(|name| !name.is_empty() && !name.contains('.') && !name.starts_with('_')),
         };
-        if args.iter().all(plain) { fits() } else { misfit("is called with other than plain names") }
+        if !args.is_empty() && args.iter().all(plain) {
+            fits()
+        } else {
+            misfit("is called with other than plain names")
+        }
     }
 
     fn sized(&self, args: &[Value]) -> Fit {

@@ -95,6 +95,8 @@ struct Probe {
     executed: bool,
     /// It did something bad.
     bad: bool,
+    /// It named something dangerous.
+    dangerous: bool,
     /// Bytes read.
     consumed: usize,
 }
@@ -103,13 +105,15 @@ fn probe(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> Option<Probe> {
     let cut = bytes.get(..limit.min(bytes.len()))?;
     let mut quiet = Scan::new(scan.settings);
     let mut machine = Machine::new(cut, 0, Dialect::Plain, u32::MAX, &mut quiet);
+    machine.trial = true;
     let end = machine.run(PROBE_OPS);
     let consumed = machine.lexer.pos();
     let (executed, named, known) = (machine.executed, !machine.names.is_empty(), machine.names.any_known());
     drop(machine);
     let unbroken = end == End::Spent || (cut.len() < bytes.len() && consumed.saturating_add(64) > cut.len());
     let bad = quiet.findings().iter().any(|f| f.severity >= crate::rule::Severity::High);
-    Some(Probe { stop: end == End::Stop, unbroken, known, named, executed, bad, consumed })
+    let dangerous = quiet.findings().iter().any(|f| f.severity >= crate::rule::Severity::Critical);
+    Some(Probe { stop: end == End::Stop, unbroken, known, named, executed, bad, dangerous, consumed })
 }
 
 fn plausible_within(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> bool {
@@ -148,8 +152,17 @@ fn is_text(bytes: &[u8]) -> bool {
     utf8 && !head.iter().any(|&b| b < b' ' && !b.is_ascii_whitespace())
 }
 
+/// Offset of a stream that names something dangerous, anywhere in a byte string.
+pub(super) fn hidden(bytes: &[u8], probes: &mut usize, scan: &Scan<'_>) -> Option<usize> {
+    search(bytes, probes, scan, |_, probe| probe.dangerous)
+}
+
 /// Offset of the next stream behind garbage, if one is found.
 fn resync(rest: &[u8], probes: &mut usize, scan: &Scan<'_>) -> Option<usize> {
+    search(rest, probes, scan, |at, probe| probe.bad || (at == 0 && probe.stop) || (probe.stop && probe.named))
+}
+
+fn search(rest: &[u8], probes: &mut usize, scan: &Scan<'_>, found: impl Fn(usize, &Probe) -> bool) -> Option<usize> {
     let starts = memchr::memchr3_iter(0x80, b'c', b'(', rest);
     for at in starts {
         let tail = rest.get(at..)?;
@@ -166,7 +179,7 @@ fn resync(rest: &[u8], probes: &mut usize, scan: &Scan<'_>) -> Option<usize> {
             return None;
         }
         let probe = probe(tail, RESYNC_BYTES, scan)?;
-        if probe.bad || (at == 0 && probe.stop) || (probe.stop && probe.named) {
+        if found(at, &probe) {
             return Some(at);
         }
     }
