@@ -18,4 +18,8 @@ mod craft;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
+mod tar_tests;
+#[cfg(test)]
 mod tests;

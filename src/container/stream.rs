@@ -197,7 +197,7 @@ fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_, '_, '_>) 
             return Ok(len64(&decoder.into_parts().1));
         }
         Codec::Lz4 if is_skippable(input.fill_buf()?) => skip(input)?,
-        Codec::Lz4 => pump.run(lz4_flex::frame::FrameDecoder::new(input))?,
+        Codec::Lz4 => lz4(input, pump)?,
         Codec::Zstd if is_skippable(input.fill_buf()?) => skip(input)?,
         Codec::Zstd => zstd(input, pump)?,
     }
@@ -214,6 +214,26 @@ fn skip(input: &mut Buffered<'_, '_>) -> Result<(), Fault> {
         return Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into()));
     }
     Ok(())
+}
+
+/// The decoder takes an end of the input in place of the end mark for the end of the frame; this notices it.
+struct Watched<'i, 'v, 'a> {
+    input: &'i mut Buffered<'v, 'a>,
+    starved: bool,
+}
+
+impl Read for Watched<'_, '_, '_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.input.read(buf)?;
+        self.starved |= len == 0 && !buf.is_empty();
+        Ok(len)
+    }
+}
+
+fn lz4(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(), Fault> {
+    let mut watched = Watched { input, starved: false };
+    pump.run(lz4_flex::frame::FrameDecoder::new(&mut watched))?;
+    if watched.starved { Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
 }
 
 fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(), Fault> {

@@ -21,32 +21,37 @@ use std::collections::HashSet;
 pub fn check(archive: &mut Archive<'_>, scan: &mut Scan<'_>) -> Identity {
     scan.find(Finding::new(&rules::TORCHSCRIPT, "the archive holds TorchScript code"));
     let parts: Vec<Part> = parts(&archive.dir);
-    if !parts.iter().any(|p| p.kind == PartKind::Code) || !parts.iter().any(|p| p.kind == PartKind::Pickle("data")) {
+    if !parts.iter().any(|p| p.kind == PartKind::Code) || !parts.iter().any(|p| p.inner == b"data.pkl") {
         let message = "the archive has a constants.pkl as TorchScript has, but not its code and data";
         scan.find(Finding::new(&rules::MALFORMED_ARCHIVE, message));
     }
     let records = Records::of(&archive.dir);
     let mut storages = Storages::default();
     let mut used = HashSet::new();
-    for folder in ["data", "constants", "attributes", "bytecode"] {
-        for part in parts.iter().filter(|p| p.kind == PartKind::Pickle(folder)) {
-            archive.open(part.index, scan, |view, _, scan| {
-                let summary = jit_pickle(view, scan);
-                storages.complete &= summary.as_ref().is_some_and(|s| s.complete);
-                storages.refs.extend(summary.into_iter().flat_map(|s| s.storages));
-            });
+    for pickle in parts.iter().filter(|p| p.kind == PartKind::Pickle) {
+        archive.open(pickle.index, scan, |view, _, scan| {
+            let summary = jit_pickle(view, scan);
+            storages.complete &= summary.as_ref().is_some_and(|s| s.complete);
+            storages.refs.extend(summary.into_iter().flat_map(|s| s.storages));
+        });
+        // `x.pkl` has its tensors in `x/`, but the mobile interpreter's bytecode shares those of the constants
+        let folder = match pickle.inner.strip_suffix(b".pkl") {
+            Some(b"bytecode") | None => "constants".into(),
+            Some(stem) => String::from_utf8_lossy(stem),
+        };
+        if folder == "traced_inputs" {
+            storages.refs.clear(); // its records are written empty, and nothing loads them
         }
-        let at = if folder == "constants" { "constants" } else { "data" };
-        storages.compare(&records, at, &archive.dir, scan);
+        storages.compare(&records, &folder, &archive.dir, scan);
     }
     used.extend(parts.iter().filter(|p| storages.is_used(p.index)).map(|p| p.index));
     for part in &parts {
         let is_used = used.contains(&part.index) || (part.kind == PartKind::Tensor && !storages.complete);
         archive.open(part.index, scan, |view, path, scan| match part.kind {
-            PartKind::Pickle(_) => {}
+            PartKind::Pickle => {}
             PartKind::Code => code(view, scan),
             PartKind::Debug => drop(jit_pickle(view, scan)),
-            PartKind::Tensor if is_used => {}
+            PartKind::Tensor if is_used || view.is_empty() => {}
             PartKind::Tensor | PartKind::Other => match small(&part.inner, view) {
                 Some(true) => {}
                 Some(false) => {
@@ -62,7 +67,8 @@ pub fn check(archive: &mut Archive<'_>, scan: &mut Scan<'_>) -> Identity {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PartKind {
-    Pickle(&'static str),
+    /// Directly in the root: `data.pkl`, `constants.pkl`, `traced_inputs.pkl`, `bytecode.pkl`, ...
+    Pickle,
     Code,
     Debug,
     Tensor,
@@ -80,13 +86,11 @@ fn parts(dir: &Directory) -> Vec<Part> {
     let part = |(index, name): (usize, &[u8])| {
         let inner = name.strip_prefix(prefix.as_slice()).unwrap_or_default();
         let kind = match inner {
-            _ if inner.eq_ignore_ascii_case(b"data.pkl") => PartKind::Pickle("data"),
-            _ if inner.eq_ignore_ascii_case(b"constants.pkl") => PartKind::Pickle("constants"),
-            b"attributes.pkl" => PartKind::Pickle("attributes"),
-            b"bytecode.pkl" => PartKind::Pickle("bytecode"),
+            _ if inner.to_ascii_lowercase().ends_with(b".pkl") && !inner.contains(&b'/') => PartKind::Pickle,
             _ if inner.ends_with(b".debug_pkl") => PartKind::Debug,
             _ if inner.starts_with(b"code/") => PartKind::Code,
             _ if inner.starts_with(b"data/") || inner.starts_with(b"constants/") => PartKind::Tensor,
+            _ if inner.starts_with(b"traced_inputs/") => PartKind::Tensor,
             _ => PartKind::Other,
         };
         Part { index, kind, inner: inner.to_vec() }
