@@ -94,14 +94,6 @@ pub fn examine(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> Identity {
 
 fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Identity> {
     let kind = detect::identify(view)?;
-    let nothing_else = matches!(kind, Kind::Text(_) | Kind::Unknown);
-    if kind != Kind::Zip && container::archive::lies_behind(view, nothing_else)? {
-        scan.report(&rules::POLYGLOT, 0, "a zip archive stands behind other content");
-        let identity = container::archive::check(view, scan);
-        if nothing_else {
-            return Ok(identity);
-        }
-    }
     let identity = match kind {
         Kind::Empty => return Ok(name::empty(name, scan)),
         Kind::Zip => container::archive::check(view, scan),
@@ -138,7 +130,7 @@ fn unknown(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<Identity> {
         polyglot::check(view, Kind::Pickle, identity, scan)?;
         return Ok(identity);
     }
-    if polyglot::zip_behind(view)?.is_some() {
+    if polyglot::zip_behind(view, false)?.is_some() {
         return Ok(container::archive::check(view, scan));
     }
     scan.find(Finding::new(&rules::UNKNOWN_FORMAT, "the content is of no known format"));

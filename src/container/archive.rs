@@ -15,7 +15,6 @@ use crate::rule::format::OVER_BUDGET;
 use crate::scan::Scan;
 use crate::source::View;
 use std::collections::HashSet;
-use std::io;
 use std::ops::Range;
 
 /// Inflated bytes spent on members of an archive whose members overlap.
@@ -62,25 +61,6 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         stray::hidden(view, gap, scan);
     }
     identity
-}
-
-/// True if a file that does not start as a zip can be opened as one all the same, as Python's zipfile does: it has an end
-/// record with a directory before it. Unless `anywhere`, the end record must reach the end of the file: other formats may
-/// well hold an archive somewhere inside.
-pub fn lies_behind(view: &View<'_>, anywhere: bool) -> io::Result<bool> {
-    let Ok(end) = zip::read_end(view, &mut Vec::new()) else { return Ok(false) };
-    if end.entries == 0 || (!anywhere && end.comment.end != view.len()) {
-        return Ok(false);
-    }
-    let shifted = end.zip64.unwrap_or(end.offset).checked_sub(end.directory_len);
-    for at in [Some(end.directory), shifted].into_iter().flatten() {
-        if let Some(start) = view.sub(at..at.saturating_add(4))
-            && *start.head(4)? == *zip::CENTRAL
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -48,6 +48,13 @@ fn members_are_examined() {
 }
 
 #[test]
+fn an_archive_as_last_member_is_no_polyglot() {
+    let zip = super::craft::zip(&[super::craft::stored("config.json", b"{\"a\": 1}\n")]);
+    let found = tar(&[member("weights.zip", b'0', &zip)]);
+    assert_eq!((found.identity.format, found.verdict()), ("tar", Verdict::Ok), "{:#?}", found.findings);
+}
+
+#[test]
 fn long_names_of_both_kinds_are_used() {
     let long = format!("{}/../../x.txt", "d".repeat(120));
     let gnu = member("././@LongLink", b'L', format!("{long}\0").as_bytes());

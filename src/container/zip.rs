@@ -172,7 +172,7 @@ pub fn read_directory(view: &View<'_>, budget: &mut Budget) -> Result<Directory,
 }
 
 /// The last end record, as both miniz and Python's zipfile choose it.
-pub(super) fn read_end(view: &View<'_>, faults: &mut Vec<Fault>) -> Result<End, ZipError> {
+fn read_end(view: &View<'_>, faults: &mut Vec<Fault>) -> Result<End, ZipError> {
     let len = view.len();
     let base = len.saturating_sub(END_REACH);
     let tail = view.copy(base..len)?;

@@ -30,7 +30,7 @@ pub fn check(view: &View<'_>, kind: Kind, identity: Identity, scan: &mut Scan<'_
         scan.report(&rules::POLYGLOT, 0, message);
     }
     if kind != Kind::Zip
-        && let Some(at) = zip_behind(view)?
+        && let Some(at) = zip_behind(view, true)?
     {
         scan.report(&rules::POLYGLOT, at, format!("the file is {} and also a zip archive", identity.format));
         container::archive::check(view, scan);
@@ -53,12 +53,19 @@ fn names_globals(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Offset of the end record of a zip archive that ends the file: one with at least one central record where it says.
-pub fn zip_behind(view: &View<'_>) -> io::Result<Option<u64>> {
+/// Offset of the end record of a zip archive near the end of the file: one with at least one central record where it
+/// says. With `exact` it must end the file to the byte: a tar or a pickle may well hold an archive as its last member.
+pub fn zip_behind(view: &View<'_>, exact: bool) -> io::Result<Option<u64>> {
     let start = view.len().saturating_sub(TAIL);
     let tail = view.copy(start..view.len())?;
     for found in memchr::memmem::find_iter(&tail, b"PK\x05\x06") {
         let at = start.saturating_add(u64::try_from(found).unwrap_or(u64::MAX));
+        let comment =
+            tail.get(found.saturating_add(20)..).and_then(|rest| rest.first_chunk()).map(|b| u16::from_le_bytes(*b));
+        let end = at.saturating_add(22).saturating_add(comment.unwrap_or(0).into());
+        if exact && end != view.len() {
+            continue;
+        }
         let size =
             tail.get(found.saturating_add(12)..).and_then(|rest| rest.first_chunk()).map(|b| u32::from_le_bytes(*b));
         let directory = match size {
