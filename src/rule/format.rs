@@ -78,13 +78,26 @@ rules! {
     JSON_DUPLICATE = "MV-CFG-007" Low Note, "a key stands twice in a JSON object",
         why: "Parsers differ in which of the two they keep.",
         todo: "Ask its publisher which value is meant.", fixture: "format/twice.json";
+    POWERFUL_CODE = "MV-CFG-008" Medium Unvetted, "source code that can start programs or run text",
+        why: "Python files beside weights are run by loaders that are given trust_remote_code=True, and this one mentions what plain model code has no need of.",
+        todo: "Read the code before you allow it to run; pin the revision you read.", fixture: "format/runs.py";
     IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
         why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
         todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";
     IMAGE_TAIL = "MV-IMG-002" Medium Unproven, "bytes follow the end of an image",
         why: "Viewers ignore them; other programs may read them as an archive or a program.",
         todo: "Save the image anew, or leave it out.", fixture: "format/tail.png";
-    POWERFUL_CODE = "MV-CFG-008" Medium Unvetted, "source code that can start programs or run text",
-        why: "Python files beside weights are run by loaders that are given trust_remote_code=True, and this one mentions what plain model code has no need of.",
-        todo: "Read the code before you allow it to run; pin the revision you read.", fixture: "format/runs.py";
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn each_fixture_meets_its_rule() {
+        let fixtures = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"));
+        for rule in super::ALL.iter().filter(|rule| !rule.fixture.is_empty()) {
+            let bytes = std::fs::read(fixtures.join(rule.fixture)).unwrap_or_else(|e| panic!("{}: {e}", rule.fixture));
+            let found = crate::testing::examine(&bytes, rule.fixture);
+            assert!(found.has(rule), "{} does not meet {}: {found:?}", rule.fixture, rule.id);
+        }
+    }
 }
