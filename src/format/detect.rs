@@ -92,6 +92,8 @@ pub enum Picture {
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
     Utf8,
+    /// One byte per character, in one of the encodings of before UTF-8: Latin-1 and its kin.
+    Latin1,
     /// UTF-16 with a little-endian byte order mark.
     Utf16Le,
     /// UTF-16 with a big-endian byte order mark.
@@ -264,7 +266,11 @@ pub fn text(head: &[u8], whole: bool) -> Option<Encoding> {
     match std::str::from_utf8(head) {
         Ok(_) => Some(Encoding::Utf8),
         Err(error) if !whole && error.error_len().is_none() => Some(Encoding::Utf8),
-        Err(_) => None,
+        Err(_) => {
+            // prose in such an encoding is mostly ASCII; what is not may be anything
+            let ascii = head.iter().filter(|b| b.is_ascii()).count();
+            (ascii.saturating_mul(4) >= head.len().saturating_mul(3)).then_some(Encoding::Latin1)
+        }
     }
 }
 

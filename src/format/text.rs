@@ -18,7 +18,12 @@ const BLOCK: usize = 1 << 16;
 
 /// Checks that `view` is text to its end, and what kind.
 pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_>) -> io::Result<Identity> {
-    if let Some(at) = binary_at(view, encoding)? {
+    let (encoding, binary) = match binary_at(view, encoding)? {
+        // a stray byte of an older encoding makes no binary
+        Some(_) if encoding == Encoding::Utf8 => (Encoding::Latin1, binary_at(view, Encoding::Latin1)?),
+        binary => (encoding, binary),
+    };
+    if let Some(at) = binary {
         scan.report(&rules::UNKNOWN_FORMAT, at, "the file starts as text and turns into something else here");
         return Ok(UNKNOWN);
     }
@@ -62,6 +67,10 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         python::check(&text, scan);
         return Ok(Identity::new("python", Role::Code));
     }
+    if named_json && encoding == Encoding::Latin1 {
+        scan.report(&rules::NOT_JSON, 0, format!("the file is named .{extension} and is not UTF-8"));
+        return Ok(Identity::new("text", Role::Config));
+    }
     if json {
         match config::json(text.as_bytes(), scan) {
             Ok(()) => return Ok(Identity::new("json", Role::Config)),
@@ -92,6 +101,7 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
 fn decoded(bytes: &[u8], encoding: Encoding) -> Cow<'_, str> {
     let unit: fn([u8; 2]) -> u16 = match encoding {
         Encoding::Utf8 => return String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)),
+        Encoding::Latin1 => return Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
         Encoding::Utf16Le => u16::from_le_bytes,
         Encoding::Utf16Be => u16::from_be_bytes,
     };
@@ -132,9 +142,12 @@ fn binary_at(view: &View<'_>, encoding: Encoding) -> io::Result<Option<u64>> {
 
 /// How many bytes of `part` are complete characters, or where the first bad one is.
 fn good_prefix(part: &[u8], encoding: Encoding, last: bool) -> Result<usize, usize> {
-    if encoding == Encoding::Utf8 {
+    if matches!(encoding, Encoding::Utf8 | Encoding::Latin1) {
         if let Some(bad) = part.iter().position(|&b| detect::is_binary_control(b)) {
             return Err(bad);
+        }
+        if encoding == Encoding::Latin1 {
+            return Ok(part.len());
         }
         return match std::str::from_utf8(part) {
             Ok(_) => Ok(part.len()),
@@ -180,7 +193,14 @@ mod tests {
         assert_eq!(found.findings[0].offset, Some(text.len() as u64 - 1));
         text.pop();
         text.push(0xc3);
-        assert_eq!(examine(&text, "vocab.txt").verdict(), Verdict::Unknown, "half a character");
+        assert_eq!(
+            examine(&text, "vocab.txt").verdict(),
+            Verdict::Ok,
+            "half a character, as text of an older encoding"
+        );
+        assert_eq!(examine(b"caf\xe9 au lait\n", "README").identity.format, "text");
+        assert_eq!(examine(b"{\"caf\xe9\": 1}\n", "x.json").verdict(), Verdict::Unknown);
+        assert_eq!(examine(b"\xe9\xe8\xfa\xd1\x81a", "x").verdict(), Verdict::Unknown);
     }
 
     #[test]
