@@ -1,3 +1,5 @@
-//! What is expected: lists of checksums that somebody published.
+//! What is expected of files: checksum lists, locks, hub caches and whatever else carries digests.
 
+pub mod discover;
+pub mod expected;
 pub mod sums;

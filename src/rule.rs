@@ -5,6 +5,7 @@ use std::fmt;
 
 pub mod container;
 pub mod format;
+pub mod integrity;
 pub mod pickle;
 pub mod proof;
 pub mod run;
@@ -110,7 +111,7 @@ pub(crate) use rules;
 
 /// Every rule, area by area.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, proof::ALL, run::ALL]
+    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, integrity::ALL, proof::ALL, run::ALL]
         .into_iter()
         .flatten()
         .copied()

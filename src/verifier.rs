@@ -1,12 +1,14 @@
 //! The way of one file through the house, top to bottom: open, identify, scan, hash, compare, judge.
 
 use crate::budget::Limits;
-use crate::digest::{self, Algorithm, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
+use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
+use crate::manifest::discover::{Wanted, gather};
+use crate::manifest::expected::{Expectations, Found};
 use crate::outcome::Outcome;
-use crate::report::{Artifact, Report};
+use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
 use crate::source::{FileSource, OpenOptions, ReadAt, View};
@@ -42,6 +44,7 @@ pub struct Verifier {
     algorithms: Vec<Algorithm>,
     fail_on: Severity,
     required: Vec<Proof>,
+    wanted: Wanted,
     map: bool,
     pool: Pool,
 }
@@ -55,6 +58,7 @@ pub struct Builder {
     algorithms: Vec<Algorithm>,
     fail_on: Severity,
     required: Vec<Proof>,
+    wanted: Wanted,
     map: bool,
     threads: usize,
 }
@@ -90,6 +94,17 @@ impl Builder {
         self.required.push(proof);
         self
     }
+    /// Looks for checksum lists beside the files (default: yes). They are self-asserted: they can fail a file, and a match
+    /// is never more than a match.
+    pub fn discover(mut self, discover: bool) -> Self {
+        self.wanted.discover = discover;
+        self
+    }
+    /// Pins the SHA-256 that every file verified must have.
+    pub fn sha256(mut self, digest: Digest) -> Self {
+        self.wanted.sha256 = Some(digest);
+        self
+    }
     /// Maps files instead of reading them: two to three times faster, but the process must survive SIGBUS (the binary
     /// installs a guard).
     pub fn map(mut self, map: bool) -> Self {
@@ -111,8 +126,8 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder { settings, algorithms, fail_on, required, map, threads } = self;
-        Ok(Verifier { settings, algorithms, fail_on, required, map, pool: Pool::new(threads)? })
+        let Builder { settings, algorithms, fail_on, required, wanted, map, threads } = self;
+        Ok(Verifier { settings, algorithms, fail_on, required, wanted, map, pool: Pool::new(threads)? })
     }
 }
 
@@ -124,6 +139,7 @@ impl Verifier {
             algorithms: vec![Algorithm::Sha256],
             fail_on: Severity::High,
             required: Vec::new(),
+            wanted: Wanted { discover: true, ..Wanted::default() },
             map: false,
             threads: 1,
         }
@@ -132,7 +148,9 @@ impl Verifier {
     /// Verifies a file, or every file under a directory.
     pub fn verify_path(&self, path: impl AsRef<Path>) -> Report {
         let mut report = Report::default();
-        let _ = self.verify_items(walk(path.as_ref()), &(), |artifact| {
+        let mut items = walk(path.as_ref());
+        let expected = self.gather(&[path.as_ref().to_owned()], &mut items);
+        let _ = self.verify_items(items, &expected, &(), |artifact| {
             report.push(artifact);
             ControlFlow::Continue(())
         });
@@ -142,10 +160,19 @@ impl Verifier {
     /// Verifies bytes in memory. `name` is only used to notice a name that lies, and by torch's own dispatch.
     pub fn verify_bytes(&self, name: &str, bytes: &[u8]) -> Artifact {
         let source = bytes.to_vec();
+        let path = Path::new(name);
+        let wanted = Wanted { discover: false, ..self.wanted.clone() };
+        let expected = gather(&[], &mut vec![Item::File(path.to_owned())], &wanted);
         let parsed = self.parse(&View::new(&source), name);
-        let plan = self.plan(&parsed);
+        let plan = self.plan(path, &parsed, &expected);
         let passed = digest::pass(&source, &plan, &self.pool, &());
-        self.conclude(Path::new(name), ReadAt::len(&source), parsed, plan, passed)
+        self.conclude(path, ReadAt::len(&source), parsed, plan, passed, &expected)
+    }
+
+    /// Gathers what is expected of items that were found under `roots`: what was pinned, and what lies beside the files.
+    /// Files that are expected and not there become items. Nothing is gathered where nothing is hashed.
+    pub fn gather(&self, roots: &[PathBuf], items: &mut Vec<Item>) -> Expectations {
+        if self.algorithms.is_empty() { Expectations::default() } else { gather(roots, items, &self.wanted) }
     }
 
     /// Verifies items and hands the artifacts to `sink` on this thread, in the order of the items. Memory is bounded by
@@ -153,22 +180,26 @@ impl Verifier {
     pub fn verify_items(
         &self,
         items: Vec<Item>,
+        expected: &Expectations,
         watch: &dyn Watch,
         sink: impl FnMut(Artifact) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         digest::many(
             &self.pool,
             items.into_iter(),
-            |item| self.prepare(item),
-            |(path, parsed, plan), source: Source, passed| self.conclude(&path, source.len(), parsed, plan, passed),
+            |item| self.prepare(item, expected),
+            |(path, parsed, plan), source: Source, passed| {
+                self.conclude(&path, source.len(), parsed, plan, passed, expected)
+            },
             watch,
             sink,
         )
     }
 
-    fn prepare(&self, item: Item) -> Prepared<Source, (PathBuf, Parsed, Plan), Artifact> {
+    fn prepare(&self, item: Item, expected: &Expectations) -> Prepared<Source, (PathBuf, Parsed, Plan), Artifact> {
         let (path, source) = match item {
-            Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, finding)),
+            Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, Some(finding), expected)),
+            Item::Missing(path) => return Prepared::Done(self.refused(&path, None, expected)),
             Item::File(path) => {
                 let source = self.open(&path);
                 (path, source)
@@ -177,17 +208,16 @@ impl Verifier {
         };
         let source = match source {
             Ok(source) => source,
-            Err(finding) => return Prepared::Done(self.refused(&path, finding)),
+            Err(finding) => return Prepared::Done(self.refused(&path, Some(finding), expected)),
         };
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         // A parser that panics is our defect, and must not become a green result or take the other files down with it.
         let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name)));
         let Ok(parsed) = parsed else {
-            return Prepared::Done(
-                self.refused(&path, Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed")),
-            );
+            let finding = Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed");
+            return Prepared::Done(self.refused(&path, Some(finding), expected));
         };
-        let plan = self.plan(&parsed);
+        let plan = self.plan(&path, &parsed, expected);
         Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }
     }
 
@@ -205,8 +235,10 @@ impl Verifier {
         })
     }
 
-    fn plan(&self, parsed: &Parsed) -> Plan {
-        Plan { algorithms: self.algorithms.clone(), crcs: parsed.deferred.clone() }
+    fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
+        let mut algorithms = self.algorithms.clone();
+        algorithms.extend(expected.algorithms(path));
+        Plan { algorithms, crcs: parsed.deferred.clone() }
     }
 
     fn parse(&self, view: &View<'_>, name: &str) -> Parsed {
@@ -224,6 +256,7 @@ impl Verifier {
         parsed: Parsed,
         plan: Plan,
         passed: Result<Passed, PassError>,
+        expected: &Expectations,
     ) -> Artifact {
         let Parsed { identity, weights_only, mut findings, .. } = parsed;
         let passed = passed.unwrap_or_else(|error| {
@@ -244,8 +277,11 @@ impl Verifier {
                 findings.push(finding);
             }
         }
+        let found = Found { path, role: Some(identity.role), size, digests: &passed.digests };
+        let (integrity, mismatches) = expected.compare(&found);
+        findings.extend(mismatches);
         if identity.role == Role::Loadable {
-            findings.extend(self.required.iter().filter_map(|proof| demand(*proof, &weights_only)));
+            findings.extend(self.required.iter().filter_map(|proof| demand(*proof, &weights_only, &integrity)));
         }
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
@@ -258,24 +294,27 @@ impl Verifier {
             findings,
             weights_only,
             loading: String::new(),
-            integrity: Vec::new(),
+            integrity,
         }
     }
 
     /// An artifact whose content was not looked at.
-    fn refused(&self, path: &Path, finding: Finding) -> Artifact {
-        let findings = vec![finding];
+    fn refused(&self, path: &Path, finding: Option<Finding>, expected: &Expectations) -> Artifact {
+        let digests = Digests::default();
+        let (integrity, mut findings) = expected.compare(&Found { path, role: None, size: 0, digests: &digests });
+        findings.extend(finding);
+        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
             path: path.to_owned(),
             format: "unknown",
             role: Role::Opaque,
             size: 0,
-            digests: Digests::default(),
+            digests,
             outcome: Outcome::judge(&findings, self.fail_on),
             findings,
             weights_only: Vec::new(),
             loading: String::new(),
-            integrity: Vec::new(),
+            integrity,
         }
     }
 }
@@ -292,7 +331,8 @@ struct Parsed {
 }
 
 /// The finding that a demanded proof makes where it is not there.
-fn demand(proof: Proof, answers: &[Answer]) -> Option<Finding> {
+fn demand(proof: Proof, answers: &[Answer], integrity: &[Integrity]) -> Option<Finding> {
+    let covered = |trust| integrity.iter().any(|i| i.trust >= trust && i.status == Status::Match);
     match proof {
         Proof::WeightsOnly => {
             let worst = answers.iter().find(|a| matches!(a.outcome, Loading::Blocked | Loading::Corrupt));
@@ -307,6 +347,8 @@ fn demand(proof: Proof, answers: &[Answer]) -> Option<Finding> {
             );
             Some(Finding::new(&rule::proof::NOT_PROVEN, message))
         }
+        Proof::Signature if covered(Trust::Signed) => None,
+        Proof::Manifest if covered(Trust::Pinned) => None,
         Proof::Signature => Some(Finding::new(&rule::proof::NOT_PROVEN, "no signature by a trusted signer covers it")),
         Proof::Manifest => Some(Finding::new(&rule::proof::NOT_PROVEN, "no trusted or pinned expectation covers it")),
     }

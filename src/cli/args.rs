@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use mverify::Severity;
+use mverify::digest::Digest;
 use std::path::PathBuf;
 
 /// Verify machine-learning model files before anything loads them: digests, pickle safety, structure.
@@ -80,6 +81,9 @@ pub struct CheckArgs {
     /// Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest
     #[arg(long, value_name = "PROOF")]
     pub require: Vec<String>,
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub sha256: Option<Digest>,
     /// Lowest severity that makes a file bad
     #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
     pub fail_on: Severity,
@@ -202,6 +206,13 @@ fn severity(text: &str) -> Result<Severity, String> {
         .into_iter()
         .find(|s| s.name().eq_ignore_ascii_case(text))
         .ok_or_else(|| format!("expected one of {}", Severity::ALL.map(Severity::name).join(", ")))
+}
+
+fn sha256(text: &str) -> Result<Digest, String> {
+    let text = text.strip_prefix("sha256:").unwrap_or(text);
+    Digest::from_hex(text.as_bytes())
+        .filter(|digest| digest.as_bytes().len() == 32)
+        .ok_or_else(|| "expected 64 hex digits".to_owned())
 }
 
 /// A number with an optional binary unit.

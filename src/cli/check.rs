@@ -21,11 +21,15 @@ use std::time::Duration;
 
 /// Runs a check; `hash` is false for a scan.
 pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
-    let items = items(args)?;
+    let (paths, mut items) = items(args)?;
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
     let stop = interruptible()?;
     let verifier = verifier(args, hash, stop.clone())?;
+    if args.sha256.is_some() && (items.len() != 1 || !hash) {
+        bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
+    }
+    let expected = verifier.gather(&paths, &mut items);
     let mut outputs = Output::all(args, single)?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
@@ -33,7 +37,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let bars = Bars::new(args.common.quiet, &items, stop);
     let mut summary = Summary::default();
     let mut written = Ok(());
-    let flow = verifier.verify_items(items, &bars, |artifact| {
+    let flow = verifier.verify_items(items, &expected, &bars, |artifact| {
         summary.add(&artifact);
         written = bars.pause(|| outputs.iter_mut().try_for_each(|output| output.artifact(&artifact)));
         if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -66,8 +70,8 @@ pub fn stop_after(seconds: u64, stop: &Stop) {
     });
 }
 
-/// Everything the arguments name.
-fn items(args: &CheckArgs) -> Result<Vec<Item>> {
+/// The paths that the arguments name, and everything under them.
+fn items(args: &CheckArgs) -> Result<(Vec<PathBuf>, Vec<Item>)> {
     let mut paths = args.paths.clone();
     if let Some(list) = &args.files_from {
         paths.extend(listed(list, args.null)?);
@@ -83,7 +87,7 @@ fn items(args: &CheckArgs) -> Result<Vec<Item>> {
             items.extend(walk(path));
         }
     }
-    Ok(items)
+    Ok((paths, items))
 }
 
 /// Standard input, spooled so that it can be read at any offset.
@@ -135,6 +139,9 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
         .map(mverify::source::mmap::guard())
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop);
+    if let Some(digest) = args.sha256 {
+        builder = builder.sha256(digest);
+    }
     for version in &args.torch {
         builder = builder.torch(version);
     }

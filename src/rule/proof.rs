@@ -9,7 +9,4 @@ rules! {
     NOT_PROVEN = "MV-REQ-002" Medium Unproven, "a required proof is absent",
         why: "You asked for a proof that could not be given for this file.",
         todo: "Provide the proof (for a signature: --manifest with --key, --ca or --identity), or drop the requirement.", fixture: "";
-    DIGEST_MISMATCH = "MV-INT-001" Critical Bad, "the content is not the expected one",
-        why: "The digest differs from the expected one: the file was corrupted or swapped.",
-        todo: "Do not load this file. Fetch it again from a source you trust.", fixture: "";
 }

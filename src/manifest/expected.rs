@@ -1,0 +1,276 @@
+//! What is expected of files, who says so, and how what is there compares with it.
+//!
+//! Expectations are gathered before anything is hashed, so that the one pass over each file computes what they need.
+//! Bound: one small record per claim about a file that is checked or missing; a comparison looks at the claims about one
+//! file and at the directories above it.
+
+use crate::digest::{Algorithm, Digest, Digests};
+use crate::finding::{Finding, shown};
+use crate::format::Role;
+use crate::report::{Integrity, Status, Trust};
+use crate::rule::integrity as rules;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Somebody who expects something.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name as it is shown, as in `SHA256SUMS` or `--sha256`.
+    pub name: String,
+    /// What it is worth.
+    pub trust: Trust,
+    /// Who signed it.
+    pub signer: Option<String>,
+    /// What it says about files that it does not name.
+    pub world: World,
+}
+
+/// What a source says about files that it does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Nothing at all: a sidecar speaks for its file only.
+    Named,
+    /// It should name every loadable file beneath its directory.
+    Open,
+    /// What it does not name must not be there, unless no loader acts on it.
+    Closed,
+}
+
+/// What a source says about one file. All of it must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Digests.
+    pub digests: Vec<Claimed>,
+    /// It is a file of its own, no symbolic link.
+    pub no_link: bool,
+}
+
+/// What a source says about the digest of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The digest by one of these algorithms: the likeliest first, more than one where only its length speaks.
+    Whole(Vec<Algorithm>, Digest),
+    /// The first hex digits of the SHA-256, as torch.hub puts them into names.
+    Start(String),
+}
+
+impl Claimed {
+    /// Algorithms needed to compare.
+    fn algorithms(&self) -> &[Algorithm] {
+        match self {
+            Claimed::Whole(algorithms, _) => algorithms,
+            Claimed::Start(_) => &[Algorithm::Sha256],
+        }
+    }
+    /// True if the digests have it; `None` if none was computed that could tell.
+    fn holds(&self, found: &Digests) -> Option<bool> {
+        match self {
+            Claimed::Whole(algorithms, expected) => {
+                let found: Vec<Digest> = algorithms.iter().filter_map(|algorithm| found.get(*algorithm)).collect();
+                if found.len() < algorithms.len() { None } else { Some(found.contains(expected)) }
+            }
+            Claimed::Start(start) => Some(found.get(Algorithm::Sha256)?.to_string().starts_with(start.as_str())),
+        }
+    }
+    /// Why a match proves little; `None` where it proves the content.
+    fn weakness(&self) -> Option<String> {
+        match self {
+            Claimed::Whole(algorithms, _) => {
+                let weak = algorithms.first().filter(|_| algorithms.iter().all(|algorithm| algorithm.is_weak()))?;
+                Some(format!("{weak}: corruption check only"))
+            }
+            Claimed::Start(start) if start.len() < 64 => {
+                Some(format!("{} hex digits of the sha256: corruption check only", start.len()))
+            }
+            Claimed::Start(_) => None,
+        }
+    }
+    fn words(&self) -> String {
+        match self {
+            Claimed::Whole(algorithms, digest) => {
+                format!("the {} {digest}", algorithms.first().map_or("digest", |algorithm| algorithm.name()))
+            }
+            Claimed::Start(start) => format!("a sha256 that begins with {start}"),
+        }
+    }
+}
+
+/// A file as it was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// Its role; `None` if its content was not looked at.
+    pub role: Option<Role>,
+    /// Bytes.
+    pub size: u64,
+    /// Digests; those that could not be computed are missing.
+    pub digests: &'a Digests,
+}
+
+/// Everything that is expected of the files of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Expectations {
+    sources: Vec<Source>,
+    claims: HashMap<PathBuf, Vec<(usize, Claim)>>,
+    /// Sources that speak for all files beneath a directory.
+    trees: HashMap<PathBuf, Vec<usize>>,
+    missing: HashSet<PathBuf>,
+    notes: HashMap<PathBuf, Vec<Finding>>,
+    /// Names by SHA-256, from sources of a closed world: they tell what was renamed and what was swapped.
+    contents: HashMap<(usize, Digest), String>,
+}
+
+impl Expectations {
+    /// Adds a source, and gives the number by which it makes claims.
+    pub fn source(&mut self, source: Source) -> usize {
+        self.sources.push(source);
+        self.sources.len() - 1
+    }
+    /// Lets a source speak for all files beneath a directory.
+    pub fn speaks_for(&mut self, source: usize, directory: &Path) {
+        self.trees.entry(directory.to_owned()).or_default().push(source);
+    }
+    /// Adds what a source says about a file.
+    pub fn claim(&mut self, source: usize, path: PathBuf, claim: Claim) {
+        let claims = self.claims.entry(path).or_default();
+        if !claims.iter().any(|(by, before)| *by == source && *before == claim) {
+            claims.push((source, claim));
+        }
+    }
+    /// Remembers the name that a source gives to a content.
+    pub fn content(&mut self, source: usize, sha256: Digest, name: &str) {
+        self.contents.entry((source, sha256)).or_insert_with(|| name.to_owned());
+    }
+    /// Adds a finding about a path that was met while gathering.
+    pub fn note(&mut self, path: &Path, finding: Finding) {
+        self.notes.entry(path.to_owned()).or_default().push(finding);
+    }
+    /// Says that a path with claims does not exist.
+    pub fn is_missing(&mut self, path: &Path) {
+        self.missing.insert(path.to_owned());
+    }
+    /// True if nothing is expected of anything.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.notes.is_empty()
+    }
+
+    /// Algorithms that comparing this file needs.
+    pub fn algorithms(&self, path: &Path) -> BTreeSet<Algorithm> {
+        let claims = self.claims.get(path).into_iter().flatten();
+        claims.flat_map(|(_, claim)| &claim.digests).flat_map(|claimed| claimed.algorithms()).copied().collect()
+    }
+
+    /// Compares a file with everything that is expected of it.
+    pub fn compare(&self, found: &Found<'_>) -> (Vec<Integrity>, Vec<Finding>) {
+        let mut findings = self.notes.get(found.path).cloned().unwrap_or_default();
+        let mut results = Vec::new();
+        let claims = self.claims.get(found.path).map(Vec::as_slice).unwrap_or_default();
+        for (number, claim) in claims {
+            let Some(source) = self.sources.get(*number) else { continue };
+            if self.missing.contains(found.path) {
+                findings.push(Finding::new(&rules::MISSING, format!("it is missing, but {} lists it", source.name)));
+                results.push(source.says(Status::Missing, None));
+                continue;
+            }
+            if claim.no_link && fs::symlink_metadata(found.path).is_ok_and(|meta| meta.is_symlink()) {
+                let message = format!("it became a symbolic link; {} expects a regular file", source.name);
+                findings.push(Finding::new(&rules::LINKED, message));
+                results.push(source.says(Status::Mismatch, Some("a symbolic link".to_owned())));
+                continue;
+            }
+            match claim.against(found) {
+                None => {}
+                Some(Ok(note)) => results.push(source.says(Status::Match, note)),
+                Some(Err(words)) => {
+                    let twin =
+                        found.digests.get(Algorithm::Sha256).and_then(|sha256| self.contents.get(&(*number, sha256)));
+                    let swapped =
+                        twin.map(|name| format!("; its content is that of {}", shown(name))).unwrap_or_default();
+                    let message = format!("it changed: {} expects {words}{swapped}", source.name);
+                    findings.push(Finding::new(&rules::CHANGED, message));
+                    results.push(source.says(Status::Mismatch, None));
+                }
+            }
+        }
+        self.uncovered(found, claims, &mut results, &mut findings);
+        (results, findings)
+    }
+
+    /// What sources that speak for the whole directory say about a file that they do not name.
+    fn uncovered(
+        &self,
+        found: &Found<'_>,
+        claims: &[(usize, Claim)],
+        results: &mut Vec<Integrity>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let numbers = found.path.ancestors().skip(1).filter_map(|directory| self.trees.get(directory)).flatten();
+        for number in numbers {
+            let Some(source) = self.sources.get(*number) else { continue };
+            if claims.iter().any(|(by, _)| by == number) {
+                continue;
+            }
+            match (source.world, found.role) {
+                (World::Named, _) => {}
+                // a list in a directory further down may cover it
+                (World::Open, Some(Role::Loadable)) if claims.is_empty() => {
+                    findings.push(Finding::new(&rules::NOT_COVERED, format!("{} does not list it", source.name)));
+                    results.push(source.says(Status::NotCovered, None));
+                }
+                (World::Open, _) => {}
+                (World::Closed, Some(Role::Inert)) => results.push(source.says(Status::NotCovered, None)),
+                (World::Closed, _) => {
+                    let sha256 = found.digests.get(Algorithm::Sha256);
+                    let name = sha256.and_then(|sha256| self.contents.get(&(*number, sha256)));
+                    let message = match name {
+                        Some(name) => format!(
+                            "it was added or renamed: {} does not list it, but lists its content as {}",
+                            source.name,
+                            shown(name)
+                        ),
+                        None => format!("it was added: {} does not list it", source.name),
+                    };
+                    findings.push(Finding::new(&rules::EXTRA, message));
+                    results.push(source.says(Status::Extra, None));
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn says(&self, status: Status, note: Option<String>) -> Integrity {
+        Integrity { source: self.name.clone(), trust: self.trust, signer: self.signer.clone(), status, note }
+    }
+}
+
+impl Claim {
+    /// A claim about the digest alone.
+    pub fn digest(claimed: Claimed) -> Claim {
+        Claim { digests: vec![claimed], ..Claim::default() }
+    }
+
+    /// `Ok` with a note where all of it holds, `Err` with what was expected where something does not, `None` where the
+    /// file was not read.
+    fn against(&self, found: &Found<'_>) -> Option<Result<Option<String>, String>> {
+        found.role?;
+        if let Some(size) = self.size.filter(|size| *size != found.size) {
+            return Some(Err(format!("{size} bytes")));
+        }
+        for claimed in &self.digests {
+            if !claimed.holds(found.digests)? {
+                return Some(Err(claimed.words()));
+            }
+        }
+        if self.digests.is_empty() {
+            return self.size.map(|_| Ok(Some("only the size: corruption check only".to_owned())));
+        }
+        let strong = self.digests.iter().any(|claimed| claimed.weakness().is_none());
+        let weakness = if strong { None } else { self.digests.iter().find_map(Claimed::weakness) };
+        Some(Ok(weakness))
+    }
+}

@@ -1,0 +1,27 @@
+//! Rules about what was expected of a file or a directory, by whomever, and did not hold.
+
+use super::rules;
+
+rules! {
+    CHANGED = "MV-INT-001" Critical Bad, "the content is not the expected one",
+        why: "Size or digest differ from what is expected: the file was altered, swapped or damaged on its way.",
+        todo: "Do not load this file. Fetch it again from a source you trust, or find out who changed it.", fixture: "";
+    MISSING = "MV-INT-002" High Bad, "an expected file is not there",
+        why: "A list names a file that does not exist. What loads the directory may fall back to another file, or fail.",
+        todo: "Fetch the model again, completely.", fixture: "";
+    EXTRA = "MV-INT-003" High Bad, "a file that nobody expects",
+        why: "The lock lists everything that a loader may act on, and this file is not in it: it was added or renamed since.",
+        todo: "Remove it, or review it and write the lock again with `mverify lock --update`.", fixture: "";
+    LINKED = "MV-INT-004" High Bad, "a symbolic link stands where a file is expected",
+        why: "A link can be pointed elsewhere after the check, and what it points to may lie outside of the directory.",
+        todo: "Replace the link by the file, or review it and write the lock again with `mverify lock --update`.", fixture: "";
+    NOT_COVERED = "MV-INT-005" Medium Note, "a list of checksums leaves out a file that a loader could load",
+        why: "A list that covers some files and not this one says nothing about it: it may have been added later.",
+        todo: "Ask the publisher for a complete list, or pin the directory yourself with `mverify lock`.", fixture: "";
+    LIST_MALFORMED = "MV-INT-006" Low Note, "a list of checksums has lines that cannot be read",
+        why: "Only lines in the forms of sha256sum, b3sum and BSD tools count; nothing is guessed from the others.",
+        todo: "Write the list again with `mverify hash`, sha256sum or b3sum.", fixture: "";
+    UNSAFE_NAME = "MV-INT-007" Medium Note, "a list names a path outside of its directory",
+        why: "A list speaks for its own directory. Absolute paths, `..` and empty parts are not followed.",
+        todo: "Write the list again with paths relative to its directory.", fixture: "";
+}
