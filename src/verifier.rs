@@ -198,8 +198,7 @@ impl Verifier {
 
     fn prepare(&self, item: Item, expected: &Expectations) -> Prepared<Source, (PathBuf, Parsed, Plan), Artifact> {
         let (path, source) = match item {
-            Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, Some(finding), expected)),
-            Item::Missing(path) => return Prepared::Done(self.refused(&path, None, expected)),
+            Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, finding, expected)),
             Item::File(path) => {
                 let source = self.open(&path);
                 (path, source)
@@ -208,14 +207,14 @@ impl Verifier {
         };
         let source = match source {
             Ok(source) => source,
-            Err(finding) => return Prepared::Done(self.refused(&path, Some(finding), expected)),
+            Err(finding) => return Prepared::Done(self.refused(&path, finding, expected)),
         };
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         // A parser that panics is our defect, and must not become a green result or take the other files down with it.
         let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name)));
         let Ok(parsed) = parsed else {
             let finding = Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed");
-            return Prepared::Done(self.refused(&path, Some(finding), expected));
+            return Prepared::Done(self.refused(&path, finding, expected));
         };
         let plan = self.plan(&path, &parsed, expected);
         Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }
@@ -299,10 +298,10 @@ impl Verifier {
     }
 
     /// An artifact whose content was not looked at.
-    fn refused(&self, path: &Path, finding: Option<Finding>, expected: &Expectations) -> Artifact {
+    fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
         let digests = Digests::default();
         let (integrity, mut findings) = expected.compare(&Found { path, role: None, size: 0, digests: &digests });
-        findings.extend(finding);
+        findings.push(finding);
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
             path: path.to_owned(),

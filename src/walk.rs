@@ -20,15 +20,13 @@ pub enum Item {
     Stdin(Spool),
     /// Something that cannot be checked, and why.
     Problem(PathBuf, Finding),
-    /// A file that is expected and does not exist.
-    Missing(PathBuf),
 }
 
 impl Item {
     /// The path of the item.
     pub fn path(&self) -> &Path {
         match self {
-            Item::File(path) | Item::Problem(path, _) | Item::Missing(path) => path,
+            Item::File(path) | Item::Problem(path, _) => path,
             Item::Stdin(_) => Path::new("-"),
         }
     }
@@ -141,7 +139,7 @@ mod tests {
             .map(|item| {
                 let name = item.path().strip_prefix(root).unwrap().display().to_string();
                 match item {
-                    Item::File(_) | Item::Stdin(_) | Item::Missing(_) => name,
+                    Item::File(_) | Item::Stdin(_) => name,
                     Item::Problem(_, finding) => format!("{name} {}", finding.rule.id),
                 }
             })

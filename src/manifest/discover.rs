@@ -152,8 +152,8 @@ struct Gathering {
     expected: Expectations,
     /// Paths of all items.
     known: HashSet<PathBuf>,
-    /// Paths that are expected and not there.
-    missing: Vec<PathBuf>,
+    /// Files that are expected and not there.
+    missing: Vec<Item>,
 }
 
 impl Gathering {
@@ -207,17 +207,17 @@ impl Gathering {
             if there || !must_exist {
                 return;
             }
-            self.expected.is_missing(&path);
+            let finding = self.expected.is_missing(&path, source);
             self.known.insert(path.clone());
-            self.missing.push(path.clone());
+            self.missing.push(Item::Problem(path.clone(), finding));
         }
         self.expected.claim(source, path, claim);
     }
 
     /// Puts the missing files behind the others, sorted.
     fn finish(mut self, items: &mut Vec<Item>) -> Expectations {
-        self.missing.sort_unstable();
-        items.extend(self.missing.into_iter().map(Item::Missing));
+        self.missing.sort_by(|a, b| a.path().cmp(b.path()));
+        items.append(&mut self.missing);
         self.expected
     }
 }

@@ -149,9 +149,11 @@ impl Expectations {
     pub fn note(&mut self, path: &Path, finding: Finding) {
         self.notes.entry(path.to_owned()).or_default().push(finding);
     }
-    /// Says that a path with claims does not exist.
-    pub fn is_missing(&mut self, path: &Path) {
+    /// Says that a path does not exist, and gives the finding that a source makes about it.
+    pub fn is_missing(&mut self, path: &Path, source: usize) -> Finding {
         self.missing.insert(path.to_owned());
+        let name = self.sources.get(source).map(|source| source.name.as_str()).unwrap_or_default();
+        Finding::new(&rules::MISSING, format!("it is missing, but {name} lists it"))
     }
     /// True if nothing is expected of anything.
     pub fn is_empty(&self) -> bool {
@@ -172,7 +174,6 @@ impl Expectations {
         for (number, claim) in claims {
             let Some(source) = self.sources.get(*number) else { continue };
             if self.missing.contains(found.path) {
-                findings.push(Finding::new(&rules::MISSING, format!("it is missing, but {} lists it", source.name)));
                 results.push(source.says(Status::Missing, None));
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The binary as a user runs it. One crate, so that it links once.
 
 mod cli;
+mod expected;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;

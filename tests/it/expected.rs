@@ -1,0 +1,146 @@
+//! Expectations: lists beside the files, and what the user pins.
+
+use super::tool::{Run, mverify, mverify_in};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A directory with two loadable files and prose.
+fn model() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("model.safetensors"), safetensors("w")).unwrap();
+    fs::create_dir(dir.path().join("part")).unwrap();
+    fs::write(dir.path().join("part/more.safetensors"), safetensors("v")).unwrap();
+    fs::write(dir.path().join("README.md"), "# A model\n").unwrap();
+    dir
+}
+
+/// A file with one tensor of this name.
+fn safetensors(name: &str) -> Vec<u8> {
+    let header = format!(r#"{{"{name}":{{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}}}"#);
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(b"\x01\x02");
+    bytes
+}
+
+fn json(path: &Path, args: &[&str]) -> (Run, Value) {
+    let mut all = vec![path.to_str().unwrap(), "--format=json"];
+    all.extend(args);
+    let run = mverify(&all);
+    let value = run.json();
+    (run, value)
+}
+
+fn artifact<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let artifacts = report["artifacts"].as_array().unwrap();
+    artifacts.iter().find(|a| a["path"].as_str().unwrap().ends_with(name)).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn digests(dir: &Path, names: &[&str]) -> String {
+    let mut args = vec!["hash"];
+    args.extend(names);
+    let run = mverify_in(dir, &args, b"");
+    assert_eq!(run.code, 0, "{}", run.err);
+    run.out
+}
+
+#[test]
+fn a_list_beside_a_file_can_fail_it_and_a_match_is_only_a_match() {
+    let dir = model();
+    let list = digests(dir.path(), &["model.safetensors", "part/more.safetensors"]);
+    fs::write(dir.path().join("SHA256SUMS"), &list).unwrap();
+    for target in [dir.path().to_owned(), dir.path().join("model.safetensors")] {
+        let (run, report) = json(&target, &[]);
+        assert_eq!(run.code, 0, "{}", run.out);
+        let integrity = &artifact(&report, "model.safetensors")["integrity"];
+        assert_eq!(integrity[0]["status"], "match");
+        assert_eq!(integrity[0]["trust"], "self-asserted");
+        assert_eq!(mverify(&[target.to_str().unwrap(), "--require=manifest"]).code, 3, "a match proves no origin");
+    }
+    fs::write(dir.path().join("model.safetensors"), safetensors("x")).unwrap();
+    for target in [dir.path().to_owned(), dir.path().join("model.safetensors")] {
+        let (run, report) = json(&target, &[]);
+        assert_eq!(run.code, 1);
+        assert_eq!(artifact(&report, "model.safetensors")["integrity"][0]["status"], "mismatch");
+        assert!(run.out.contains("MV-INT-001"), "{}", run.out);
+    }
+}
+
+#[test]
+fn what_a_list_names_must_be_there_and_what_it_leaves_out_is_told() {
+    let dir = model();
+    let list = digests(dir.path(), &["model.safetensors"]) + &format!("{}  ./gone.bin\n", "0".repeat(64));
+    fs::write(dir.path().join("checksums.txt"), list).unwrap();
+    let (run, report) = json(dir.path(), &[]);
+    assert_eq!(run.code, 1);
+    assert_eq!(artifact(&report, "gone.bin")["integrity"][0]["status"], "missing");
+    let uncovered = artifact(&report, "more.safetensors");
+    assert_eq!(uncovered["integrity"][0]["status"], "not-covered");
+    assert_eq!(uncovered["verdict"], "ok");
+    assert_eq!(artifact(&report, "README.md")["integrity"], serde_json::json!([]));
+    assert_eq!(mverify(&[dir.path().join("model.safetensors")]).code, 0, "only that file was asked for");
+}
+
+#[test]
+fn a_list_speaks_for_its_own_directory_only() {
+    let dir = model();
+    let zeros = "0".repeat(64);
+    let list = format!("{zeros}  ../model.safetensors\n{zeros}  {}/model.safetensors\n", dir.path().display());
+    fs::write(dir.path().join("part/SHA256SUMS"), list).unwrap();
+    let (run, report) = json(dir.path(), &[]);
+    assert_eq!(run.code, 0, "{}", run.out);
+    assert_eq!(artifact(&report, "part/SHA256SUMS")["findings"][0]["rule"], "MV-INT-007");
+}
+
+#[test]
+fn sidecars_of_every_kind() {
+    for (end, bare) in [(".sha256", false), (".sha256", true), (".b3", true), (".md5", false), (".sha512", false)] {
+        let dir = model();
+        let algorithm = match end {
+            ".b3" => "blake3",
+            end => &end[1..],
+        };
+        let line = mverify_in(dir.path(), &["hash", "-a", algorithm, "model.safetensors"], b"").out;
+        let text = if bare { line.split(' ').next().unwrap().to_owned() } else { line.clone() };
+        fs::write(dir.path().join(format!("model.safetensors{end}")), text).unwrap();
+        let (run, report) = json(dir.path(), &[]);
+        assert_eq!(run.code, 0, "{end}: {}", run.out);
+        let integrity = &artifact(&report, "/model.safetensors")["integrity"][0];
+        assert_eq!(integrity["status"], "match", "{end}");
+        assert_eq!(integrity["note"].is_string(), end == ".md5", "only md5 is weak");
+        assert_eq!(artifact(&report, "more.safetensors")["integrity"], serde_json::json!([]), "it speaks for one file");
+        fs::write(dir.path().join("model.safetensors"), safetensors("x")).unwrap();
+        assert_eq!(mverify(&[dir.path().join("model.safetensors")]).code, 1, "{end}");
+    }
+}
+
+#[test]
+fn sha256_pins_one_file() {
+    let dir = model();
+    let file = dir.path().join("model.safetensors");
+    let digest = digests(dir.path(), &["model.safetensors"])[..64].to_uppercase();
+    let (run, report) = json(&file, &["--sha256", &digest, "--require=manifest"]);
+    assert_eq!(run.code, 0, "{}", run.out);
+    assert_eq!(report["artifacts"][0]["integrity"][0]["trust"], "pinned");
+    let (run, _) = json(&file, &["--sha256", &"0".repeat(64)]);
+    assert_eq!(run.code, 1);
+    let file = file.to_str().unwrap();
+    assert_eq!(mverify(&[file, "--sha256", "beef"]).code, 2);
+    assert_eq!(mverify(&[dir.path().to_str().unwrap(), "--sha256", &digest]).code, 2, "one file only");
+    let piped = mverify_in(dir.path(), &["-", "--sha256", &digest], &safetensors("w"));
+    assert_eq!(piped.code, 0, "{}", piped.out);
+}
+
+#[test]
+fn lists_of_the_tools_that_people_have() {
+    let dir = model();
+    let made =
+        Command::new("sha256sum").args(["model.safetensors", "part/more.safetensors"]).current_dir(&dir).output();
+    let Ok(made) = made else { return eprintln!("skipped: no sha256sum here") };
+    fs::write(dir.path().join("sha256sum.txt"), made.stdout).unwrap();
+    let (run, report) = json(dir.path(), &[]);
+    assert_eq!(run.code, 0);
+    assert_eq!(artifact(&report, "more.safetensors")["integrity"][0]["status"], "match");
+}
