@@ -1,0 +1,110 @@
+//! The weights_only oracle against what 17 real torch versions said (`../shared/torch`, `benign_many`).
+
+use mverify::scan::Settings;
+use mverify::source::View;
+use mverify::torch::{Loading, weights_only};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The folder with the corpora, or why there is none.
+fn shared() -> Option<PathBuf> {
+    let named = std::env::var_os("MVERIFY_SHARED").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: no corpora at {}", path.display());
+    None
+}
+
+#[derive(Default)]
+struct Score {
+    verdicts: usize,
+    wrong: Vec<String>,
+    doubts: Vec<String>,
+    exact: usize,
+    named: usize,
+    to_name: usize,
+}
+
+impl Score {
+    fn exactness(&self) -> f64 {
+        self.exact as f64 / self.verdicts.max(1) as f64
+    }
+}
+
+fn score(table: &Path, base: &Path) -> Score {
+    let text = std::fs::read_to_string(table).expect("oracle table");
+    let mut rows: BTreeMap<&str, Vec<Vec<&str>>> = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        rows.entry(cells[0]).or_default().push(cells);
+    }
+    let mut score = Score::default();
+    for (file, rows) in rows {
+        let Ok(bytes) = std::fs::read(base.join(file)) else { continue };
+        let settings =
+            Settings { torch_versions: rows.iter().map(|r| r[1].to_owned()).collect(), ..Settings::default() };
+        let answers = weights_only(&View::new(&bytes[..]), file, &settings);
+        for (row, answer) in rows.iter().zip(answers) {
+            let (version, loads, global) = (row[1], row[2] == "OK", row[4]);
+            let line =
+                format!("{version} {file}: {} ({}) torch: {} {}", answer.outcome.name(), answer.reason, row[2], row[5]);
+            score.verdicts += 1;
+            match (answer.outcome, loads) {
+                (Loading::Unprovable, _) => score.doubts.push(line),
+                (Loading::Loads, true) | (Loading::Blocked | Loading::Corrupt, false) => score.exact += 1,
+                _ => score.wrong.push(line),
+            }
+            if !global.is_empty() && !loads {
+                score.to_name += 1;
+                let cut = |name: &str| name.replace("builtins.", "");
+                let same = answer.global.as_deref().is_some_and(|named| cut(named) == cut(global));
+                score.named += usize::from(answer.outcome == Loading::Blocked && same);
+            }
+        }
+    }
+    score
+}
+
+fn hold(name: &str, table: &str, base: &str, mark: f64) {
+    let Some(shared) = shared() else { return };
+    let score = score(&shared.join(table), &shared.join(base));
+    println!(
+        "{name}: {} verdicts, wrong {}, exact {:.3} %, doubts {}, named {}/{}",
+        score.verdicts,
+        score.wrong.len(),
+        score.exactness() * 100.0,
+        score.doubts.len(),
+        score.named,
+        score.to_name
+    );
+    for line in
+        score.wrong.iter().chain(&score.doubts).take(if std::env::var_os("VERBOSE").is_some() { 400 } else { 20 })
+    {
+        println!("  {}", &line.chars().take(330).collect::<String>());
+    }
+    assert!(score.wrong.is_empty(), "{} wrong answers", score.wrong.len());
+    assert!(score.exactness() >= mark, "{:.4} below {mark}", score.exactness());
+    assert!(name != "real" || score.named * 100 >= score.to_name * 99, "named {}/{}", score.named, score.to_name);
+}
+
+#[test]
+fn checkpoints_of_real_torch() {
+    hold("real", "torch/real.tsv", "torch/real", 0.999);
+}
+
+#[test]
+fn one_case_per_rule() {
+    hold("semantics", "torch/semantics.tsv", "torch/semantics", 0.98);
+}
+
+#[test]
+fn mutants_of_real_streams() {
+    hold("fuzz", "torch/fuzz.tsv", "torch/fuzz", 0.97);
+}
+
+#[test]
+fn one_archive_per_container_rule() {
+    hold("zip", "torch/zip.tsv", "torch/zip", 0.75);
+}
