@@ -45,7 +45,7 @@ fn score(table: &Path, base: &Path) -> Score {
         let Ok(bytes) = std::fs::read(base.join(file)) else { continue };
         let settings =
             Settings { torch_versions: rows.iter().map(|r| r[1].to_owned()).collect(), ..Settings::default() };
-        let answers = weights_only(&View::new(&bytes[..]), file, &settings);
+        let answers = weights_only(&View::new(&bytes), file, &settings);
         for (row, answer) in rows.iter().zip(answers) {
             let (version, loads, global) = (row[1], row[2] == "OK", row[4]);
             let line =

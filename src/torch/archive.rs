@@ -215,7 +215,7 @@ impl<'a> Archive<'a> {
     /// Inflates up to the stated size. More than that is cut silently, as torch does; less is an error.
     fn inflate(&self, entry: &Entry, data: Range<u64>, record: &str) -> Run<Vec<u8>> {
         let limits = self.limits;
-        let ratio = entry.size > 1 << 20 && entry.size / entry.compressed.max(1) > limits.max_ratio;
+        let ratio = entry.size > 1 << 20 && entry.size > entry.compressed.saturating_mul(limits.max_ratio);
         if entry.size > limits.max_decompressed_bytes.min(limits.max_header_bytes) || ratio {
             return Err(doubt(format!("the record {record} inflates beyond the limits")));
         }

@@ -111,10 +111,18 @@ impl Machine<'_, '_, '_> {
             if !has_dict {
                 return Err(corrupt(format!("AttributeError: '{name}' object has no attribute '__dict__'")));
             }
-            if kind != Known::Counter {
-                return Err(doubt("the state of a storage is changed"));
-            }
             self.update(state)?;
+            if kind != Known::Counter {
+                // Two names decide what the storage is.
+                let plain = self.arena.is_mapping(state)
+                    && self.entries(state)?.iter().all(|(key, _)| {
+                        let key = self.arena.text(*key);
+                        key.is_some_and(|key| !matches!(key, b"dtype" | b"_untyped_storage" | b"_cdata"))
+                    });
+                if !plain {
+                    return Err(doubt("the state of a storage is changed"));
+                }
+            }
         }
         if self.arena.truth(slots)? {
             if !self.arena.is_mapping(slots) {

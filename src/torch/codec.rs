@@ -4,6 +4,8 @@ use super::call::arity;
 use super::stop::{Run, corrupt, doubt};
 use super::unpickler::Machine;
 use super::value::{Object, Value};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// `_codecs.encode(obj, encoding="utf-8", errors="strict")`.
 pub(super) fn encode(machine: &mut Machine<'_, '_, '_>, args: &[Value]) -> Run<Value> {
@@ -65,14 +67,11 @@ pub(super) fn encode_bytes(machine: &mut Machine<'_, '_, '_>, args: &[Value]) ->
     };
     let encoding = normal(&encoding)?;
     if !KNOWN.contains(&encoding.as_slice()) {
-        return if CERTAINLY_UNKNOWN.contains(&encoding.as_slice()) || !plausible(&encoding) {
-            Err(corrupt(format!(
-                "LookupError: unknown encoding: {}",
-                String::from_utf8_lossy(&encoding).escape_debug()
-            )))
+        return Err(if CODECS.contains(encoding.as_slice()) {
+            doubt("a codec that is not modelled")
         } else {
-            Err(doubt("a codec that is not modelled"))
-        };
+            corrupt(format!("LookupError: unknown encoding: {}", String::from_utf8_lossy(&encoding).escape_debug()))
+        });
     }
     let Some(text) = args.first().and_then(|object| machine.arena.text(*object)) else {
         return Err(corrupt("TypeError: encode() argument must be str"));
@@ -150,14 +149,11 @@ const KNOWN: [&[u8]; 29] = [
     b"idna",
 ];
 
-/// Names that other models' pickles hold in this place by accident; none is a codec.
-const CERTAINLY_UNKNOWN: [&[u8]; 3] = [b"nosuchcodec", b"cpu", b"storage"];
-
-/// Whether a name could be a codec at all: every alias in Python's table is longer than one character and starts with
-/// a letter that begins one.
-fn plausible(name: &[u8]) -> bool {
-    name.len() > 1 && name.len() < 24
-}
+/// Every name Python has a codec for.
+static CODECS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| {
+    let names = include_str!("../../manifests/torch/codecs.txt");
+    names.lines().filter(|line| !line.starts_with('#')).map(str::as_bytes).collect()
+});
 
 /// A codec's name as Python looks it up: lower case, runs of other characters as one underscore.
 fn normal(encoding: &[u8]) -> Run<Vec<u8>> {

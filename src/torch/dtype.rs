@@ -79,6 +79,14 @@ impl Dtype {
     pub fn bytes(self) -> u64 {
         DTYPES.get(usize::from(self.0)).map_or(1, |(_, bytes, _)| u64::from(*bytes))
     }
+    /// Elements that share one byte.
+    pub fn per_byte(self) -> u64 {
+        match self.name() {
+            "quint4x2" => 2,
+            "quint2x4" => 4,
+            _ => 1,
+        }
+    }
     fn class(self) -> Class {
         DTYPES.get(usize::from(self.0)).map_or(Class::Int, |(_, _, class)| *class)
     }

@@ -37,11 +37,11 @@ pub(super) enum Known {
 /// How a quantized tensor is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum QScheme {
-    PerTensorAffine,
-    PerTensorSymmetric,
-    PerChannelAffine,
-    PerChannelSymmetric,
-    PerChannelAffineFloatQParams,
+    TensorAffine,
+    TensorSymmetric,
+    ChannelAffine,
+    ChannelSymmetric,
+    ChannelAffineFloat,
 }
 
 /// The functions that rebuild tensors.
@@ -133,11 +133,11 @@ fn known(name: &'static str, kind: &'static str) -> Option<Known> {
         "torch.storage.UntypedStorage" => Some(Known::UntypedStorage),
         "_codecs.encode" => Some(Known::Encode),
         "torch.serialization._get_layout" => Some(Known::GetLayout),
-        "torch.per_tensor_affine" => Some(Known::QScheme(QScheme::PerTensorAffine)),
-        "torch.per_tensor_symmetric" => Some(Known::QScheme(QScheme::PerTensorSymmetric)),
-        "torch.per_channel_affine" => Some(Known::QScheme(QScheme::PerChannelAffine)),
-        "torch.per_channel_symmetric" => Some(Known::QScheme(QScheme::PerChannelSymmetric)),
-        "torch.per_channel_affine_float_qparams" => Some(Known::QScheme(QScheme::PerChannelAffineFloatQParams)),
+        "torch.per_tensor_affine" => Some(Known::QScheme(QScheme::TensorAffine)),
+        "torch.per_tensor_symmetric" => Some(Known::QScheme(QScheme::TensorSymmetric)),
+        "torch.per_channel_affine" => Some(Known::QScheme(QScheme::ChannelAffine)),
+        "torch.per_channel_symmetric" => Some(Known::QScheme(QScheme::ChannelSymmetric)),
+        "torch.per_channel_affine_float_qparams" => Some(Known::QScheme(QScheme::ChannelAffineFloat)),
         "torch._utils._rebuild_tensor" => rebuild(Rebuild::Tensor),
         "torch._utils._rebuild_tensor_v2" => rebuild(Rebuild::TensorV2),
         "torch._utils._rebuild_tensor_v3" => rebuild(Rebuild::TensorV3),

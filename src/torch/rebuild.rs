@@ -6,7 +6,7 @@ use super::names::{Known, QScheme, Rebuild};
 use super::stop::{Run, corrupt, doubt};
 use super::tensor::contiguous;
 use super::unpickler::Machine;
-use super::value::{Id, Layout, Object, Tensor, Value};
+use super::value::{Id, Layout, Mapping, Object, Tensor, Value};
 use super::version::Version;
 
 impl Machine<'_, '_, '_> {
@@ -41,7 +41,7 @@ impl Machine<'_, '_, '_> {
             }
             Rebuild::Quantized => self.quantized(args),
             Rebuild::Sparse => self.sparse(args),
-            Rebuild::SparseCsr => Err(doubt("_rebuild_sparse_csr_tensor is not modelled")),
+            Rebuild::SparseCsr => self.sparse_csr(args),
             Rebuild::MetaNoStorage => self.meta(args),
             Rebuild::WrapperSubclass => self.wrapper(args),
             Rebuild::DeviceFromNumpy => {
@@ -49,9 +49,9 @@ impl Machine<'_, '_, '_> {
                 // No allowed global makes a numpy array.
                 Err(corrupt("TypeError: expected np.ndarray"))
             }
-            Rebuild::DeviceFromCpu => self.from_cpu(args),
+            Rebuild::DeviceFromCpu => self.moved_from_cpu(args),
             Rebuild::Nested => self.nested(args),
-            Rebuild::FromTypeV2 => self.from_type(args),
+            Rebuild::FromTypeV2 => self.subclassed(args),
             Rebuild::Jagged => self.jagged(args),
         }
     }
@@ -110,11 +110,6 @@ impl Machine<'_, '_, '_> {
 
     fn tensor_v3(&mut self, args: &[Value]) -> Run<Value> {
         arity(args, 7, 8, "_rebuild_tensor_v3")?;
-        let (_, _) = self.typed(argument(args, 0)).or_else(|stop| match self.arena.object(argument(args, 0)) {
-            // Only its bytes are asked for, but only a typed storage has them under that name.
-            Some(Object::Typed(None)) => Err(corrupt("AttributeError: the storage was never initialised")),
-            _ => Err(stop),
-        })?;
         let dtype = self.dtype_or_default(argument(args, 6))?;
         let grad = self.flag(argument(args, 4))?;
         if grad && !dtype.differentiable() {
@@ -222,8 +217,8 @@ impl Machine<'_, '_, '_> {
             });
         };
         let scheme = *scheme;
-        let channels = matches!(scheme, QScheme::PerChannelAffine | QScheme::PerChannelAffineFloatQParams);
-        if !channels && scheme != QScheme::PerTensorAffine {
+        let channels = matches!(scheme, QScheme::ChannelAffine | QScheme::ChannelAffineFloat);
+        if !channels && scheme != QScheme::TensorAffine {
             return Err(corrupt("RuntimeError: Can't deserialize quantized tensor with this qscheme"));
         }
         if params.len() != if channels { 4 } else { 3 } {
@@ -317,7 +312,7 @@ impl Machine<'_, '_, '_> {
         }
     }
 
-    fn from_cpu(&mut self, args: &[Value]) -> Run<Value> {
+    fn moved_from_cpu(&mut self, args: &[Value]) -> Run<Value> {
         arity(args, 4, 4, "_rebuild_device_tensor_from_cpu_tensor")?;
         let data = argument(args, 0);
         let Some(tensor) = self.arena.tensor(data) else {
@@ -341,7 +336,7 @@ impl Machine<'_, '_, '_> {
         self.add_tensor(tensor)
     }
 
-    fn from_type(&mut self, args: &[Value]) -> Run<Value> {
+    fn subclassed(&mut self, args: &[Value]) -> Run<Value> {
         arity(args, 4, 4, "_rebuild_from_type_v2")?;
         let Value::Known(func) = argument(args, 0) else {
             let name = self.arena.type_name(argument(args, 0));
@@ -356,17 +351,40 @@ impl Machine<'_, '_, '_> {
         let made = self.call(func, argument(args, 2))?;
         let wanted = argument(args, 1);
         let Some(tensor) = self.arena.tensor(made) else {
-            return Err(doubt("_rebuild_from_type_v2 made no tensor"));
+            return match (self.class_of(made), wanted) {
+                (Some(class), Value::Known(wanted)) if class == wanted => match self.arena.truth(argument(args, 3))? {
+                    false => Ok(made),
+                    true => Err(doubt("the state of an object made by _rebuild_from_type_v2")),
+                },
+                (Some(_), _) => Err(corrupt("AttributeError: the object has no attribute 'as_subclass'")),
+                (None, _) => Err(doubt("_rebuild_from_type_v2 made no tensor")),
+            };
         };
         let same = wanted == Value::Known(if tensor.parameter { Known::Parameter } else { Known::Tensor });
         if !same || tensor.odd {
             return Err(match wanted {
-                Value::Known(_) => doubt("a tensor is turned into another class"),
-                _ => corrupt("TypeError: as_subclass(): cls must be a type"),
+                Value::Known(Known::Tensor | Known::Parameter | Known::Ambient) => {
+                    doubt("a tensor is turned into another class")
+                }
+                _ => corrupt("TypeError: as_subclass(): cls must be a type that inherits from Tensor"),
             });
         }
         self.set_state(made, argument(args, 3))?;
         Ok(made)
+    }
+
+    /// The class of an object that a plain Python callable made.
+    fn class_of(&self, value: Value) -> Option<Known> {
+        match self.arena.object(value)? {
+            Object::Mapping(Mapping::Ordered, _) => Some(Known::OrderedDict),
+            Object::Mapping(Mapping::Counter, _) => Some(Known::Counter),
+            Object::Set(_) => Some(Known::Set),
+            Object::ByteArray(..) => Some(Known::ByteArray),
+            Object::Complex => Some(Known::Complex),
+            Object::Size(_) => Some(Known::Size),
+            Object::Device => Some(Known::Device),
+            _ => None,
+        }
     }
 
     /// A jagged tensor of 2.15 names marks in a form that older versions stumble over.

@@ -23,20 +23,34 @@ pub(super) struct Unchecked {
     second: Option<Tensor>,
     values: Tensor,
     coalesced: bool,
+    /// Made by the function of 1.13 that checks nothing.
+    unsafely: bool,
 }
 
 impl Machine<'_, '_, '_> {
     /// `_rebuild_sparse_tensor(layout, data)`.
     pub fn sparse(&mut self, args: &[Value]) -> Run<Value> {
         arity(args, 2, 2, "_rebuild_sparse_tensor")?;
+        self.sparse_of(args, false)
+    }
+
+    /// `_rebuild_sparse_csr_tensor(layout, data)` of 1.13, which checks nothing.
+    pub fn sparse_csr(&mut self, args: &[Value]) -> Run<Value> {
+        arity(args, 2, 2, "_rebuild_sparse_csr_tensor")?;
+        self.sparse_of(args, true)
+    }
+
+    fn sparse_of(&mut self, args: &[Value], csr: bool) -> Run<Value> {
         let layout = match self.arena.object(argument(args, 0)) {
             Some(Object::Layout(layout)) => *layout,
             Some(Object::Tensor(_)) => return Err(doubt("a tensor as layout")),
             _ => return Err(corrupt("NotImplementedError: rebuilding sparse tensor for what is no layout")),
         };
         let compressed = match layout {
-            Layout::SparseCoo => false,
+            Layout::SparseCoo if !csr => false,
+            Layout::Compressed { rows: true, blocks: false } if csr => true,
             Layout::Compressed { .. } if self.era.since(Version::V2_0) => true,
+            _ if csr => return Err(doubt("a layout that is not modelled for this function")),
             _ => return Err(corrupt("NotImplementedError: rebuilding sparse tensor for this layout")),
         };
         if matches!(self.arena.object(argument(args, 1)), Some(Object::Forgotten(Forgotten::Tuple | Forgotten::List))) {
@@ -58,7 +72,7 @@ impl Machine<'_, '_, '_> {
         let values = self.plain_tensor(argument(&data, rest))?;
         let sizes = self.ints(argument(&data, rest.saturating_add(1)))?;
         let tensor = Tensor { sizes: sizes.clone(), layout, odd: true, ..Tensor::empty(values.dtype) };
-        self.loading.sparse.push(Unchecked { layout, sizes, first, second, values, coalesced });
+        self.loading.sparse.push(Unchecked { layout, sizes, first, second, values, coalesced, unsafely: csr });
         self.add_tensor(tensor)
     }
 
@@ -80,6 +94,7 @@ impl Machine<'_, '_, '_> {
         for tensor in all {
             match self.consistent(&tensor)? {
                 None => {}
+                Some(_) if tensor.unsafely => return Err(doubt("an inconsistent sparse tensor, unchecked")),
                 Some((_, shape)) if !checked && shape => return Err(doubt("an inconsistent sparse tensor, unchecked")),
                 Some(_) if !checked => {}
                 Some((reason, _)) => return Err(corrupt(format!("RuntimeError: {reason}"))),
@@ -140,27 +155,34 @@ impl Machine<'_, '_, '_> {
     fn consistent_compressed(&self, tensor: &Unchecked, rows: bool, blocks: bool) -> Run<Option<(&'static str, bool)>> {
         let second = tensor.second.as_ref().ok_or_else(|| doubt("no plain indices"))?;
         let (&[steps], &[count]) = (tensor.first.sizes.as_slice(), second.sizes.as_slice()) else {
-            return Err(doubt("a batch of compressed sparse tensors"));
+            return if tensor.first.sizes.is_empty() || second.sizes.is_empty() {
+                Ok(Some(("crow_indices must have dimensionality >= 1", true)))
+            } else {
+                Err(doubt("a batch of compressed sparse tensors"))
+            };
         };
-        if tensor.first.dtype != second.dtype || ![Dtype::INT64, Dtype::INT32].contains(&second.dtype) {
+        if tensor.first.dtype != second.dtype {
+            return Ok(Some(("crow_indices and col_indices must have the same dtype", true)));
+        }
+        if ![Dtype::INT64, Dtype::INT32].contains(&second.dtype) {
             return Err(doubt("odd indices of a compressed sparse tensor"));
         }
         let (block, dense) = match (tensor.values.sizes.as_slice(), blocks) {
             ([held, dense @ ..], false) if *held == count => ((1, 1), dense),
             ([held, height, width, dense @ ..], true) if *held == count => ((*height, *width), dense),
-            _ => return Err(doubt("values of a compressed sparse tensor have another length")),
+            _ => return Ok(Some(("col_indices.shape[-1] must be equal to nnz as defined by values.shape[0]", true))),
         };
         let [height, width, rest @ ..] = tensor.sizes.as_slice() else {
-            return Err(doubt("a compressed sparse tensor of fewer than two dimensions"));
+            return Ok(Some(("tensor dimensionality must be sum of batch, base, and dense dimensionalities", true)));
         };
         let whole =
             |size: i64, block: i64| (size.checked_rem(block) == Some(0)).then(|| size.checked_div(block)).flatten();
         let (Some(down), Some(across)) = (whole(*height, block.0), whole(*width, block.1)) else {
-            return Err(doubt("blocks do not divide a compressed sparse tensor"));
+            return Ok(Some(("tensor shape must be divisible with blocksize", true)));
         };
         let (compressed, plain) = if rows { (down, across) } else { (across, down) };
         if rest != dense || compressed.checked_add(1) != Some(steps) || compressed < 0 || plain < 0 {
-            return Err(doubt("the shape of a compressed sparse tensor does not fit"));
+            return Ok(Some(("crow_indices.shape[-1] must be equal to the number of rows + 1", true)));
         }
         let (starts, places) = (self.numbers(&tensor.first)?, self.numbers(second)?);
         if starts.first() != Some(&0) || starts.last() != Some(&count) {

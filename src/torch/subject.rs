@@ -98,18 +98,24 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Text from a file, escaped and cut.
+/// Text from a file, escaped as Python's `repr` does and cut.
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(240).flat_map(escape).collect();
+    let mut shown = String::new();
+    for c in text.chars().take(240) {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{ad}' => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            // Marks that reorder or hide what is printed.
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+                shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => shown.push(c),
+        }
+    }
     if text.chars().nth(240).is_some() {
         shown.push('…');
     }
     shown
-}
-
-fn escape(c: char) -> impl Iterator<Item = char> {
-    let plain = !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let escaped = if plain { None } else { Some(c.escape_default()) };
-    escaped.into_iter().flatten().chain(plain.then_some(c))
 }

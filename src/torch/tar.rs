@@ -29,18 +29,12 @@ pub(super) fn recognise(view: &View<'_>) -> Tar {
     let unsigned = before.iter().chain(after).fold(256i64, |sum, b| sum.saturating_add(i64::from(*b)));
     let signed =
         before.iter().chain(after).fold(256i64, |sum, b| sum.saturating_add(i64::from(i8::from_le_bytes([*b]))));
-    match number(stored) {
-        Some(Some(sum)) if sum == unsigned || sum == signed => {}
-        Some(_) => return Tar::No,
-        None => return Tar::Perhaps,
+    if !number(stored).is_some_and(|sum| sum == i128::from(unsigned) || sum == i128::from(signed)) {
+        return Tar::No;
     }
     let fields = [100..108, 108..116, 116..124, 124..136, 136..148, 329..337, 337..345];
-    for field in fields {
-        match number(block.get(field).unwrap_or_default()) {
-            Some(Some(_)) => {}
-            Some(None) => return Tar::No,
-            None => return Tar::Perhaps,
-        }
+    if !fields.into_iter().all(|field| block.get(field).and_then(number).is_some()) {
+        return Tar::No;
     }
     match block.get(156) {
         Some(0 | b'0'..=b'7') => Tar::Yes,
@@ -48,21 +42,40 @@ pub(super) fn recognise(view: &View<'_>) -> Tar {
     }
 }
 
-/// An octal field: `Some(None)` for what Python refuses, `None` for what is not modelled.
-#[allow(clippy::option_option)]
-fn number(field: &[u8]) -> Option<Option<i64>> {
-    if matches!(field.first(), Some(0o200 | 0o377)) {
-        return None;
+/// A number field as Python's `tarfile.nti` reads it; `None` for what it refuses.
+fn number(field: &[u8]) -> Option<i128> {
+    let (first, rest) = field.split_first()?;
+    if matches!(first, 0o200 | 0o377) {
+        let value = rest.iter().try_fold(0i128, |n, b| n.checked_mul(256)?.checked_add(i128::from(*b)))?;
+        let bits = u32::try_from(rest.len()).ok()?.checked_mul(8)?;
+        return if *first == 0o377 { value.checked_sub(1i128.checked_shl(bits)?) } else { Some(value) };
     }
-    let text = field.split(|b| *b == 0).next().unwrap_or_default().trim_ascii();
-    if text.is_empty() {
-        return Some(Some(0));
+    let space = |b: &u8| matches!(b, b' ' | 9..=13 | 28..=31);
+    let text = field.split(|b| *b == 0).next().unwrap_or_default();
+    let Some(start) = text.iter().position(|b| !space(b)) else { return Some(0) };
+    let end = text.iter().rposition(|b| !space(b))?.checked_add(1)?;
+    let text = text.get(start..end)?;
+    // int(text, 8): a sign, a prefix, digits with single underscores between them.
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let digits = match digits {
+        [b'0', b'o' | b'O', b'_', rest @ ..] | [b'0', b'o' | b'O', rest @ ..] => rest,
+        _ => digits,
+    };
+    let mut value = 0i128;
+    for part in digits.split(|b| *b == b'_') {
+        if part.is_empty() {
+            return None;
+        }
+        for digit in part {
+            let digit = char::from(*digit).to_digit(8)?;
+            value = value.checked_mul(8)?.checked_add(i128::from(digit))?;
+        }
     }
-    if text.iter().all(|b| (b'0'..=b'7').contains(b)) {
-        return Some(std::str::from_utf8(text).ok().and_then(|t| i64::from_str_radix(t, 8).ok()));
-    }
-    // Signs, prefixes and underscores are Python's affair.
-    if text.iter().any(|b| matches!(b, b'+' | b'-' | b'_' | b'o' | b'O')) { None } else { Some(None) }
+    if negative { value.checked_neg() } else { Some(value) }
 }
 
 /// Loads a tar archive as the version in `era` does.
@@ -124,8 +137,8 @@ fn find(view: &View<'_>, wanted: &[u8]) -> Run<Option<Vec<u8>>> {
         }
         let name = block.get(..100).unwrap_or_default().split(|b| *b == 0).next().unwrap_or_default();
         let size = match number(block.get(124..136).unwrap_or_default()) {
-            Some(Some(size)) => u64::try_from(size).map_err(|_| doubt("an odd tar member"))?,
-            _ => return Err(doubt("an odd tar member")),
+            Some(size) => u64::try_from(size).map_err(|_| doubt("an odd tar member"))?,
+            None => return Err(doubt("an odd tar member")),
         };
         if !matches!(block.get(156), Some(0 | b'0' | b'5')) {
             return Err(doubt("an odd tar member"));

@@ -118,6 +118,10 @@ impl Machine<'_, '_, '_> {
         if offset < 0 {
             return Err(corrupt(format!("RuntimeError: Tensor: invalid storage offset {offset}")));
         }
+        if strides.is_empty() && tensor.dtype.quantized() && !sizes.is_empty() {
+            let reason = "RuntimeError: dimensionality of sizes must match dimensionality of strides";
+            return Err(if self.era.since(Version::V2_15) { corrupt(reason) } else { doubt(reason) });
+        }
         if strides.is_empty() {
             strides = contiguous(&sizes).ok_or_else(|| corrupt("RuntimeError: Stride calculation overflowed"))?;
         }
@@ -157,15 +161,10 @@ impl Machine<'_, '_, '_> {
         }
         let Some(held) = self.arena.storage_mut(storage) else { return Err(doubt("a storage that is not there")) };
         if tensor.dtype.quantized() {
-            // Checked by another function, which counts items of less than a byte and never resizes.
-            if bytes > held.bytes {
-                return Err(if matches!(tensor.dtype.name(), "quint4x2" | "quint2x4") {
-                    doubt("the bounds of a tensor with items of less than a byte")
-                } else if held.resizable {
-                    doubt("a quantized tensor beyond a storage that could grow")
-                } else {
-                    corrupt("RuntimeError: setStorage: the tensor is out of bounds for its storage")
-                });
+            // Checked by another function, which never resizes; when it learned to check is not known.
+            if bytes.div_ceil(tensor.dtype.per_byte()) > held.bytes {
+                let reason = "RuntimeError: setStorage: the tensor is out of bounds for its storage";
+                return Err(if self.era.since(Version::V2_15) { corrupt(reason) } else { doubt(reason) });
             }
             return Ok(());
         }
@@ -262,9 +261,13 @@ impl Machine<'_, '_, '_> {
             [] => return self.add_tensor(tensor),
             [Value::Int(_), ..] => {
                 let mut sizes = Vec::with_capacity(args.len());
-                for arg in args {
-                    let Value::Int(size) = arg else { return Err(doubt("a tensor made of mixed arguments")) };
-                    sizes.push(*size);
+                for (at, arg) in args.iter().enumerate() {
+                    sizes.push(match arg {
+                        Value::Int(size) => *size,
+                        Value::Bool(truth) if at > 0 => i64::from(*truth),
+                        Value::Obj(_) if self.arena.tensor(*arg).is_some() => return Err(doubt("a tensor as a size")),
+                        _ => return Err(corrupt("TypeError: new(): argument 'size' failed to unpack")),
+                    });
                 }
                 sizes
             }
@@ -276,9 +279,27 @@ impl Machine<'_, '_, '_> {
                 {
                     vec![i64::try_from(items.len()).unwrap_or(i64::MAX)]
                 }
-                _ => return Err(doubt("a tensor made of an odd argument")),
+                Some(
+                    Object::Size(_)
+                    | Object::List(_)
+                    | Object::Tuple(..)
+                    | Object::Forgotten(Forgotten::List | Forgotten::Tuple)
+                    | Object::ByteArray(..)
+                    | Object::Tensor(_)
+                    | Object::Untyped(_)
+                    | Object::Typed(_)
+                    | Object::Exception,
+                ) => return Err(doubt("a tensor made of an odd argument")),
+                _ => return Err(corrupt("TypeError: new(): data must be a sequence")),
             },
-            _ => return Err(doubt("a tensor made of several odd arguments")),
+            [first, ..] => {
+                return Err(match self.arena.object(*first) {
+                    Some(Object::Tensor(_) | Object::Untyped(_) | Object::Typed(_) | Object::Exception) => {
+                        doubt("a tensor made of several odd arguments")
+                    }
+                    _ => corrupt("TypeError: new() received an invalid combination of arguments"),
+                });
+            }
         };
         if sizes.iter().any(|size| *size < 0) {
             return Err(corrupt("RuntimeError: Trying to create tensor with negative dimension"));

@@ -208,10 +208,9 @@ impl<'a> Machine<'a, '_, '_> {
                 self.extend(list, items, "extend")?;
             }
             b's' => {
-                let items = match (frame.pop()?, frame.pop()?) {
-                    (value, key) => vec![key, value],
-                };
-                self.set_items(frame, items, "SETITEM")?;
+                let value = frame.pop()?;
+                let key = frame.pop()?;
+                self.set_items(frame, vec![key, value], "SETITEM")?;
             }
             b'u' => {
                 let items = frame.pop_mark()?;
@@ -395,7 +394,7 @@ impl<'a> Machine<'a, '_, '_> {
             let kinds = "dict, collections.OrderedDict, collections.Counter";
             return Err(blocked(op, format!("Can only {op} for {kinds}, but got {name}")));
         }
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return Err(corrupt("IndexError: list index out of range: a key without a value"));
         }
         let room = self.arena.hold(items.len());

@@ -398,7 +398,7 @@ pub(super) fn printed(arena: &Arena<'_>, value: Value) -> Option<Vec<u8>> {
         Value::Bool(false) => b"False".to_vec(),
         Value::Int(number) => number.to_string().into_bytes(),
         Value::Known(Known::Dtype(dtype)) => format!("torch.{}", dtype.name()).into_bytes(),
-        Value::Known(Known::QScheme(QScheme::PerTensorAffine)) => b"torch.per_tensor_affine".to_vec(),
+        Value::Known(Known::QScheme(QScheme::TensorAffine)) => b"torch.per_tensor_affine".to_vec(),
         _ => arena.text(value)?.to_vec(),
     })
 }
