@@ -2,12 +2,15 @@
 //!
 //! After BUILD of a `NumpyArrayWrapper`, joblib reads shape × item size bytes (with padding before them since 1.2) from the
 //! file, or a nested pickle where the array holds objects. They are skipped exactly. Threat: raw bytes that `pickle.load`,
-//! which knows nothing of wrappers, would run as opcodes; so they are tried as a stream of their own.
+//! which knows nothing of wrappers, would run as opcodes. Padding cannot be (no opcode has the code of a padding length);
+//! where there is none, a copy of the machine tries.
 
 use super::machine::{Machine, Step, Stop};
 use super::value::{Kind, Shape, Value};
-use super::{Summary, constant, stream};
+use super::{Summary, constant, opcode, stream};
+use crate::rule::Severity;
 use crate::rule::pickle as rules;
+use crate::scan::Scan;
 
 /// What is known of a numpy data type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,12 @@ pub(super) struct Dtype {
     pub objects: bool,
 }
 
+/// What joblib pads with.
+const FILLER: u8 = 0xff;
+/// Values that are copied for trials, all of one stream together.
+const MAX_FORKED: usize = 1 << 23;
+/// Opcodes that a trial runs.
+const TRIAL_OPS: u64 = 1 << 12;
 /// numpy's flag for types that hold references.
 const HOLDS_REFERENCES: i64 = 1;
 
@@ -52,7 +61,7 @@ impl Machine<'_, '_, '_> {
         if self.lexer.inside_frame() {
             return Err(Stop::Raise("an array begins inside a frame".to_owned()));
         }
-        let Some((dtype, count, padded)) = self.wrapped(wrapper) else {
+        let Some((dtype, count, alignment)) = self.wrapped(wrapper) else {
             self.report(&rules::ARRAY_BYTES, "an array of unknown size follows in the stream".to_owned());
             return Err(Stop::Raise("the bytes of an array cannot be located".to_owned()));
         };
@@ -64,41 +73,60 @@ impl Machine<'_, '_, '_> {
             self.report(&rules::ARRAY_BYTES, "an array of unknown size follows in the stream".to_owned());
             return Err(Stop::Raise("the bytes of an array cannot be located".to_owned()));
         };
-        let all = self.lexer.rest();
-        if padded {
-            let padding = self.lexer.skip(1)?.first().copied().unwrap_or(0);
-            self.lexer.skip(usize::from(padding))?;
+        match alignment {
+            Some(alignment) => {
+                let padding = self.lexer.skip(1)?.first().copied().unwrap_or(0);
+                let filler = self.lexer.skip(usize::from(padding))?;
+                if i64::from(padding) > alignment || !filler.iter().all(|&b| b == FILLER) {
+                    self.report(&rules::DIVERGENT, "the padding of an array is not what joblib writes".to_owned());
+                }
+            }
+            None if self.opcodes_follow() => {
+                let message = "the bytes of an array are opcodes for loaders other than joblib";
+                self.report(&rules::DIVERGENT, message.to_owned());
+            }
+            None => {}
         }
         self.lexer.skip(size)?;
-        let raw = all.get(..all.len().saturating_sub(self.lexer.rest().len())).unwrap_or_default();
-        if stream::runs(raw, self.scan) {
-            self.report(
-                &rules::DIVERGENT,
-                "the bytes of an array are opcodes for a loader other than joblib".to_owned(),
-            );
-        }
         Ok(())
     }
 
-    /// Type, number of elements, and whether padding comes first.
-    fn wrapped(&self, wrapper: Value) -> Option<(Dtype, u64, bool)> {
+    /// True if a loader that does not know of the array would go on to import or call what is not vetted.
+    fn opcodes_follow(&mut self) -> bool {
+        if self.lexer.rest().first().is_none_or(|&code| opcode::operand(code).is_none()) {
+            return false;
+        }
+        self.forked = self.forked.saturating_add(self.held());
+        if self.forked > MAX_FORKED {
+            self.report(&rules::ARRAY_BYTES, "too many arrays could be opcodes for another loader".to_owned());
+            return false;
+        }
+        let mut quiet = Scan::new(self.scan.settings);
+        self.fork(&mut quiet).run(TRIAL_OPS);
+        quiet.findings().iter().any(|f| f.severity >= Severity::High && f.global.is_some())
+    }
+
+    /// Type, number of elements, and the alignment if padding comes first.
+    fn wrapped(&self, wrapper: Value) -> Option<(Dtype, u64, Option<i64>)> {
         let state = *self.arena.parts(wrapper)?.get(1)?;
         if !self.is_shape(state, Shape::Dict) {
             return None;
         }
         let mut dtype = None;
         let mut count = None;
-        let mut padded = false;
+        let mut alignment = None;
         for pair in self.arena.parts(state)?.chunks_exact(2) {
             let &[key, value] = pair else { continue };
             match constant::text(self.bytes, key)?.as_str() {
                 "dtype" => dtype = self.dtype(value),
                 "shape" => count = self.product_of(value),
-                "numpy_array_alignment_bytes" => padded = !matches!(value, Value::Const(Kind::Nothing, ..)),
+                "numpy_array_alignment_bytes" if !matches!(value, Value::Const(Kind::Nothing, ..)) => {
+                    alignment = Some(self.int(value)?);
+                }
                 _ => {}
             }
         }
-        Some((dtype?, count?, padded))
+        Some((dtype?, count?, alignment))
     }
 
     fn product_of(&self, shape: Value) -> Option<u64> {

@@ -58,6 +58,8 @@ pub(super) struct Machine<'a, 's, 'n> {
     memo: Memo,
     /// Places inside byte strings that were tried as pickles.
     pub(super) probes: usize,
+    /// Values copied for trials.
+    pub(super) forked: usize,
     reports: Vec<(&'static str, usize)>,
     overrun: bool,
     bomb: bool,
@@ -114,6 +116,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             marks: Vec::new(),
             memo: Memo::default(),
             probes: 0,
+            forked: 0,
             reports: Vec::new(),
             overrun: false,
             bomb: false,
@@ -151,6 +154,37 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
                 }
             }
         }
+    }
+
+    /// A copy that goes on from here as a trial and reports elsewhere.
+    pub(super) fn fork<'t, 'm>(&self, scan: &'t mut Scan<'m>) -> Machine<'a, 't, 'm> {
+        Machine {
+            bytes: self.bytes,
+            base: self.base,
+            dialect: self.dialect,
+            scan,
+            depth: self.depth,
+            lexer: self.lexer.clone(),
+            arena: self.arena.clone(),
+            names: self.names.clone(),
+            storages: self.storages.clone(),
+            protocol: self.protocol,
+            at: self.at,
+            trial: true,
+            executed: self.executed,
+            stack: self.stack.clone(),
+            marks: self.marks.clone(),
+            memo: self.memo.clone(),
+            probes: self.probes,
+            forked: usize::MAX,
+            reports: Vec::new(),
+            overrun: self.overrun,
+            bomb: self.bomb,
+        }
+    }
+    /// Values held, as a measure of what a copy costs.
+    pub(super) fn held(&self) -> usize {
+        self.stack.len().saturating_add(self.memo.entries()).saturating_add(self.arena.held())
     }
 
     /// What the stream holds, at its end.

@@ -76,11 +76,6 @@ pub(super) fn plausible(bytes: &[u8], scan: &Scan<'_>) -> bool {
     plausible_within(bytes, PROBE_BYTES, scan)
 }
 
-/// True if the bytes, run as a stream of their own, import or call what is not vetted.
-pub(super) fn runs(bytes: &[u8], scan: &Scan<'_>) -> bool {
-    probe(bytes, RESYNC_BYTES, scan).is_some_and(|probe| probe.bad)
-}
-
 /// What a bounded run without reports showed.
 struct Probe {
     /// It reached STOP.

@@ -1,5 +1,8 @@
 //! One test per behaviour, over streams written by hand.
 
+mod hostile;
+mod second_opinion;
+
 use super::*;
 use crate::finding::Finding;
 use crate::outcome::{Outcome, Verdict};
@@ -181,4 +184,81 @@ fn nesting_and_noise_stay_linear() {
     assert_eq!(verdict(&lists), Verdict::Ok);
     let noise = [&b"N0".repeat(1_000_000)[..], b"cos\nsystem\n."].concat();
     assert_eq!(verdict(&noise), Verdict::Bad);
+}
+
+#[test]
+fn every_fixture_triggers_its_rule() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/");
+    for rule in rules::ALL.iter().filter(|rule| !rule.fixture.is_empty()) {
+        let path = format!("{fixtures}{}", rule.fixture);
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        finds(&bytes, rule);
+    }
+}
+
+/// A stream of torch in the fourth place of a legacy file, or the only one of a zip.
+fn torch(bytes: &[u8], dialect: Dialect) -> (Summary, Vec<Finding>) {
+    let settings = Settings::default();
+    let mut scan = Scan::new(&settings);
+    let summary = check(bytes, 0, dialect, &mut scan);
+    (summary, scan.finish().0)
+}
+
+/// `_rebuild_tensor_v2` over a storage of `numel` floats, with this offset, size and stride.
+fn tensor(numel: u8, offset: u8, size: u8, stride: u8) -> Vec<u8> {
+    let head = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK";
+    let tail = b"\x89ccollections\nOrderedDict\n)RtR.";
+    [&head[..], &[numel], b"tQK", &[offset], b"K", &[size], b"\x85K", &[stride], b"\x85", tail].concat()
+}
+
+#[test]
+fn torch_storages_are_listed_and_tensors_stay_inside() {
+    let (summary, found) = torch(&tensor(6, 0, 6, 1), Dialect::TorchZip);
+    assert_eq!(found, []);
+    let [storage] = summary.storages.as_slice() else { panic!("{summary:?}") };
+    assert_eq!((storage.key.as_str(), storage.class.as_str()), ("0", "FloatStorage"));
+    assert_eq!((storage.item_bytes, storage.numel), (Some(4), 6));
+    assert_eq!(summary.globals, ["torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"]);
+    for outside in [tensor(6, 1, 6, 1), tensor(6, 0, 4, 2), tensor(0, 0, 1, 1)] {
+        assert!(torch(&outside, Dialect::TorchZip).1.iter().any(|f| f.rule == &rules::OUTSIDE_STORAGE));
+    }
+    assert_eq!(torch(&tensor(0, 0, 0, 1), Dialect::TorchZip).1, []);
+    // five parts are a zip's, six a legacy file's, and plain pickle knows neither
+    assert!(torch(&tensor(6, 0, 6, 1), Dialect::TorchLegacy).1.iter().any(|f| f.rule == &rules::MALFORMED));
+    assert!(torch(&tensor(6, 0, 6, 1), Dialect::Plain).1.iter().any(|f| f.rule == &rules::PERSISTENT_ID));
+}
+
+/// A joblib stream: a wrapper with this shape and type, then raw bytes, then one more value.
+fn joblib(items: u8, code: &str, raw: &[u8]) -> Vec<u8> {
+    let mut out = b"\x80\x04]\x8c\x13joblib.numpy_pickle\x8c\x11NumpyArrayWrapper\x93)\x81}(\x8c\x08subclass".to_vec();
+    out.extend_from_slice(b"\x8c\x05numpy\x8c\x07ndarray\x93\x8c\x05shapeK");
+    out.push(items);
+    out.extend_from_slice(b"\x85\x8c\x05dtype\x8c\x05numpy\x8c\x05dtype\x93\x8c");
+    out.push(code.len() as u8);
+    out.extend_from_slice(code.as_bytes());
+    out.extend_from_slice(b"\x89\x88\x87R(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb");
+    out.extend_from_slice(b"\x8c\x1bnumpy_array_alignment_bytesK\x10ub");
+    [&out[..], raw, b"aK\x01a."].concat()
+}
+
+#[test]
+fn joblib_arrays_are_stepped_over_exactly() {
+    is_ok(&joblib(2, "f8", &[&[3, 0xff, 0xff, 0xff][..], &[0x2e; 16]].concat()));
+    // one byte too few: the next opcode is cut off
+    assert_ne!(verdict(&joblib(2, "f8", &[0x2e; 16])), Verdict::Ok);
+    // an array of objects is a pickle of its own
+    is_ok(&joblib(2, "O8", b"\x80\x02]N0."));
+    finds(&joblib(2, "O8", b"\x80\x02cos\nsystem\n."), &rules::DANGEROUS_GLOBAL);
+    // text in an array is no matter behind padding, for no loader gets past that
+    is_ok(&joblib(15, "u1", b"\x00cos\nsystem\n0000"));
+    finds(&joblib(15, "u1", &[b"0cos\nsystem\n0000", &[0; 48][..]].concat()), &rules::DIVERGENT);
+    // older files have none
+    let key = b"\x8c\x1bnumpy_array_alignment_bytesK\x10";
+    let without = |stream: Vec<u8>| {
+        let at = memchr::memmem::find(&stream, key).unwrap();
+        [&stream[..at], &stream[at + key.len()..]].concat()
+    };
+    is_ok(&without(joblib(16, "u1", &[0x2e; 16])));
+    finds(&without(joblib(15, "u1", b"cos\nsystem\n0000")), &rules::DIVERGENT);
+    finds(&without(joblib(12, "u1", b"0cos\nsystem\n")), &rules::DIVERGENT);
 }

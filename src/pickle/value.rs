@@ -130,6 +130,10 @@ impl Arena {
         self.extend(id, parts)?;
         Ok(Value::Node(id))
     }
+    /// Nodes and parts held.
+    pub fn held(&self) -> usize {
+        self.nodes.len().saturating_add(self.parts.len())
+    }
     /// A node.
     pub fn node(&self, id: u32) -> Option<&Node> {
         self.nodes.get(usize::try_from(id).ok()?)
