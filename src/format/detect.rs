@@ -2,7 +2,7 @@
 //!
 //! Detection only chooses which parser is asked; that parser decides whether the file is well formed. It reads at most
 //! [`HEAD`] bytes and [`TAIL`] bytes and is linear in them. Threat: files made to look like one format to us and like
-//! another to a loader; what [`second_reading`](super::second_reading) finds beside the first answer is reported.
+//! another to a loader; what a second reading finds beside the first answer is reported.
 
 use super::opaque::{self, Opaque};
 use super::sentencepiece;
