@@ -73,3 +73,41 @@ fn what_torch_writes_is_no_bad_container() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(count > 100);
 }
+
+/// The rules of this area: those about containers, and those about torch's own.
+fn own_rules() -> impl Iterator<Item = &'static rule::Rule> {
+    rule::container::ALL
+        .iter()
+        .chain(rule::torch::ALL)
+        .copied()
+        .filter(|r| r.id != "MV-TOR-001" || !r.fixture.is_empty())
+}
+
+#[test]
+fn every_fixture_triggers_its_rule() {
+    for rule in rule::container::ALL.iter().chain(rule::torch::ALL).copied().filter(|r| !r.fixture.is_empty()) {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(rule.fixture);
+        let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {}: {e}", rule.id, rule.fixture));
+        let found = examine(&bytes, rule.fixture);
+        assert!(found.has(rule), "{} {}: {:#?}", rule.id, rule.fixture, found.findings);
+        let expected = rule.effect == rule::Effect::Note;
+        assert_eq!(found.verdict() == Verdict::Ok, expected, "{} {}: {:#?}", rule.id, rule.fixture, found.findings);
+    }
+}
+
+#[test]
+fn plain_fixtures_pass() {
+    for name in ["weights.pt", "container/plain.zip", "torch/plain.legacy.pt"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+        let found = examine(&fs::read(path).unwrap(), name);
+        assert_eq!(found.verdict(), Verdict::Ok, "{name}: {:#?}", found.findings);
+    }
+}
+
+#[test]
+fn a_legacy_storage_of_another_size_is_corrupt() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/torch/size.legacy.pt");
+    let found = examine(&fs::read(path).unwrap(), "size.legacy.pt");
+    assert!(found.has(&rule::torch::CORRUPT_STORAGE), "{:#?}", found.findings);
+    assert_eq!(found.verdict(), Verdict::Bad);
+}
