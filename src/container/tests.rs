@@ -74,15 +74,6 @@ fn what_torch_writes_is_no_bad_container() {
     assert!(count > 100);
 }
 
-/// The rules of this area: those about containers, and those about torch's own.
-fn own_rules() -> impl Iterator<Item = &'static rule::Rule> {
-    rule::container::ALL
-        .iter()
-        .chain(rule::torch::ALL)
-        .copied()
-        .filter(|r| r.id != "MV-TOR-001" || !r.fixture.is_empty())
-}
-
 #[test]
 fn every_fixture_triggers_its_rule() {
     for rule in rule::container::ALL.iter().chain(rule::torch::ALL).copied().filter(|r| !r.fixture.is_empty()) {
