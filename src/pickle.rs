@@ -64,20 +64,6 @@ pub struct Summary {
     pub globals: Vec<String>,
 }
 
-impl Summary {
-    /// Adds what a further stream of the same file holds.
-    fn absorb(&mut self, more: Summary) {
-        self.complete &= more.complete;
-        self.executed |= more.executed;
-        self.storages.extend(more.storages);
-        for global in more.globals {
-            if !self.globals.contains(&global) {
-                self.globals.push(global);
-            }
-        }
-    }
-}
-
 /// Runs one stream from the start of `bytes` and reports what it would import, call and build. `base` is the offset of
 /// `bytes` in the current member, added to every offset that is reported. Bytes behind STOP are not looked at.
 pub fn check(bytes: &[u8], base: u64, dialect: Dialect, scan: &mut Scan<'_>) -> Summary {

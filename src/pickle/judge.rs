@@ -260,6 +260,13 @@ impl Machine<'_, '_, '_> {
             }
         }
         let shape = self.names.get(class).and_then(|name| name.shape());
+        if shape == Some("array-file") {
+            self.accuse_once(
+                &rules::UNPROVEN_USE,
+                class,
+                "stands for an array in another file, which was not looked at",
+            );
+        }
         if shape == Some("partial-of-vetted") {
             let callee = self.arena.parts(state).and_then(<[Value]>::first).copied();
             if !callee.is_some_and(|callee| self.is_freely_callable(callee)) {

@@ -28,6 +28,8 @@ pub enum End {
 
 /// Findings of one rule per stream; a stream that breaks a rule more often is no worse.
 const MAX_REPORTS: usize = 16;
+/// Values on the stack, marks, and entries of the memo, each; CPython would need ten times the memory.
+const MAX_HELD: usize = 1 << 26;
 /// Opcodes between two looks at the budget.
 const STRIDE: u64 = 4096;
 /// A value this large with references written out (2^48 parts) is a bomb.
@@ -129,11 +131,15 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
         loop {
             let step = self.step();
             ops = ops.saturating_add(1);
-            if ops.is_multiple_of(STRIDE)
-                && let Err(spent) = self.scan.budget.ops(STRIDE)
-            {
-                self.scan.spent(spent, self.offset());
-                return End::Spent;
+            let mut step = step;
+            if ops.is_multiple_of(STRIDE) {
+                if let Err(spent) = self.scan.budget.ops(STRIDE) {
+                    self.scan.spent(spent, self.offset());
+                    return End::Spent;
+                }
+                if self.stack.len().max(self.marks.len()).max(self.memo.entries()) > MAX_HELD {
+                    step = Err(Full.into());
+                }
             }
             match step {
                 Ok(false) if ops >= max_ops => return End::Spent,
@@ -163,7 +169,8 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             base: self.base,
             dialect: self.dialect,
             scan,
-            depth: self.depth,
+            // a trial goes into nothing
+            depth: u32::MAX,
             lexer: self.lexer.clone(),
             arena: self.arena.clone(),
             names: self.names.clone(),

@@ -5,9 +5,10 @@
 //! their number.
 
 use super::machine::{End, Machine};
-use super::{Dialect, Summary};
-use crate::rule::pickle as rules;
+use super::{Dialect, Summary, opcode};
+use crate::rule::{self, pickle as rules};
 use crate::scan::Scan;
+use std::collections::HashSet;
 
 /// Opcodes that a probe runs before it takes a stream for a pickle.
 const PROBE_OPS: u64 = 1 << 16;
@@ -17,6 +18,12 @@ const PROBE_BYTES: usize = 1 << 20;
 const PROBED_STREAMS: usize = 4;
 /// Places behind garbage that are tried as the start of a stream.
 const MAX_PROBES: usize = 4096;
+/// Streams that are run in one file.
+const MAX_STREAMS: usize = 1 << 20;
+/// Findings after which a file is left alone.
+const MAX_FINDINGS: usize = 4096;
+/// Globals that are listed for one file.
+const MAX_KNOWN: usize = 1 << 16;
 /// Bytes that a probe behind garbage looks at.
 const RESYNC_BYTES: usize = 1 << 12;
 
@@ -36,39 +43,59 @@ pub(super) fn run(bytes: &[u8], base: u64, dialect: Dialect, depth: u32, scan: &
 
 /// Runs a file of streams from its start and accounts for every byte of it.
 pub(super) fn run_file(bytes: &[u8], scan: &mut Scan<'_>) -> Summary {
-    let mut summary = run(bytes, 0, Dialect::Plain, 0, scan);
-    let mut intact = summary.complete;
+    let mut whole = Summary { complete: true, ..Summary::default() };
+    let mut known = HashSet::new();
     let mut probes = 0usize;
-    let mut at = usize::try_from(summary.consumed).unwrap_or(usize::MAX);
-    let mut accounted = true;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let padding = rest.iter().take_while(|b| matches!(b, 0 | b'\n' | b'\r' | b' ' | b'\t')).count();
-        at = at.saturating_add(padding);
-        let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else { break };
-        let next =
-            if intact && plausible_within(rest, PROBE_BYTES, scan) { Some(0) } else { resync(rest, &mut probes, scan) };
-        let Some(skip) = next else {
-            accounted = false;
-            break;
-        };
-        accounted &= skip == 0;
-        at = at.saturating_add(skip);
-        let more =
-            run(bytes.get(at..).unwrap_or_default(), u64::try_from(at).unwrap_or(u64::MAX), Dialect::Plain, 0, scan);
-        if more.consumed == 0 {
-            accounted = false;
+    let mut intact = true;
+    let mut at = 0usize;
+    for streams in 0usize.. {
+        if streams > MAX_STREAMS || scan.findings().len() > MAX_FINDINGS {
+            let message = "stopped: more pickles in one file, or more findings in them, than are looked at";
+            scan.report(&rule::format::OVER_BUDGET, offset(at), message);
+            whole.complete = false;
             break;
         }
-        intact = more.complete;
-        at = at.saturating_add(usize::try_from(more.consumed).unwrap_or(usize::MAX));
-        summary.absorb(more);
+        let mut rest = bytes.get(at..).unwrap_or_default();
+        if streams > 0 {
+            let padding = rest.iter().take_while(|b| matches!(b, 0 | b'\n' | b'\r' | b' ' | b'\t')).count();
+            rest = rest.get(padding..).unwrap_or_default();
+            at = at.saturating_add(padding);
+            if rest.is_empty() {
+                break;
+            }
+            let skip = if intact && goes_on(rest, scan) { Some(0) } else { resync(rest, &mut probes, scan) };
+            if skip != Some(0) && whole.complete {
+                scan.report(&rules::TRAILING, offset(at), "bytes behind the pickle are no pickle and no padding");
+                whole.complete = false;
+            }
+            let Some(skip) = skip else { break };
+            rest = rest.get(skip..).unwrap_or_default();
+            at = at.saturating_add(skip);
+        }
+        let Summary { consumed, complete, storages, executed, globals } =
+            run(rest, offset(at), Dialect::Plain, 0, scan);
+        intact = complete;
+        whole.complete &= complete;
+        whole.executed |= executed;
+        whole.storages.extend(storages);
+        whole.globals.extend(globals.into_iter().filter(|name| known.len() < MAX_KNOWN && known.insert(name.clone())));
+        at = at.saturating_add(usize::try_from(consumed).unwrap_or(usize::MAX));
+        if consumed == 0 {
+            break;
+        }
     }
-    if !accounted && summary.complete {
-        let at = u64::try_from(at).unwrap_or(u64::MAX);
-        scan.report(&rules::TRAILING, at, "bytes behind the pickle are no pickle and no padding");
-    }
-    summary.consumed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    summary
+    whole.consumed = offset(bytes.len());
+    whole
+}
+
+fn offset(at: usize) -> u64 {
+    u64::try_from(at).unwrap_or(u64::MAX)
+}
+
+/// True if what follows a stream directly is another one.
+fn goes_on(rest: &[u8], scan: &Scan<'_>) -> bool {
+    let starts = matches!(rest, [0x80, 0..=5, next, ..] if opcode::operand(*next).is_some());
+    starts || probe(rest, PROBE_BYTES, scan).is_some_and(|p| p.stop || p.unbroken || p.named || p.executed)
 }
 
 /// True if the bytes are a pickle to a loader: they run to STOP, or reach a global or an opcode that executes.
@@ -116,7 +143,7 @@ fn plausible_within(bytes: &[u8], limit: usize, scan: &Scan<'_>) -> bool {
     let mut rest = bytes;
     for _ in 0..PROBED_STREAMS {
         if let [0x80, 0..=5, next, ..] = rest
-            && super::opcode::operand(*next).is_some()
+            && opcode::operand(*next).is_some()
         {
             return true;
         }
@@ -162,7 +189,7 @@ fn search(rest: &[u8], probes: &mut usize, scan: &Scan<'_>, found: impl Fn(usize
     for at in starts {
         let tail = rest.get(at..)?;
         let likely = match tail {
-            [0x80, 0..=5, next, ..] => super::opcode::operand(*next).is_some(),
+            [0x80, 0..=5, next, ..] => opcode::operand(*next).is_some(),
             [b'c', line @ ..] | [b'(', b'i', line @ ..] => is_name(line),
             _ => false,
         };

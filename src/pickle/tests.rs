@@ -177,6 +177,14 @@ fn prose_is_no_pickle_but_every_stream_that_runs_is() {
 }
 
 #[test]
+fn many_streams_are_run_and_counted() {
+    let many = b"N.".repeat(100_000);
+    assert_eq!(verdict(&many), Verdict::Ok);
+    assert_eq!(verdict(&[&many[..], b"cos\nsystem\n."].concat()), Verdict::Bad);
+    assert!(scan(&b"\x82\x01.".repeat(100_000)).len() < 5000);
+}
+
+#[test]
 fn nesting_and_noise_stay_linear() {
     let deep = [&b"("[..]].concat().repeat(100_000);
     assert_eq!(verdict(&[&deep[..], b"N."].concat()), Verdict::Ok);
