@@ -11,6 +11,7 @@ pub mod proof;
 pub mod run;
 pub mod torch;
 pub mod tree;
+pub mod trust;
 
 /// How bad a finding is. The order is the order of severity: `Info < Low < … < Critical`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +112,7 @@ pub(crate) use rules;
 
 /// Every rule, area by area.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, integrity::ALL, proof::ALL, run::ALL]
+    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, trust::ALL, integrity::ALL, proof::ALL, run::ALL]
         .into_iter()
         .flatten()
         .copied()
