@@ -7,6 +7,7 @@ mod explain;
 mod hash;
 mod output;
 mod progress;
+mod verify;
 
 use args::{Cli, Command};
 use clap::FromArgMatches;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args, true),
         Some(Command::Scan(args)) => check::run(&args, false),
         Some(Command::Hash(args)) => hash::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());

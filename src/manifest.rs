@@ -1,5 +1,11 @@
 //! What is expected of files: checksum lists, locks, hub caches and whatever else carries digests.
 
+mod compare;
 pub mod discover;
 pub mod expected;
+pub mod oms;
 pub mod sums;
+pub mod tree;
+
+pub use compare::{Comparison, Source};
+pub use tree::Tolerance;

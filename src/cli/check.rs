@@ -30,7 +30,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
     let expected = verifier.gather(&paths, &mut items);
-    let mut outputs = Output::all(args, single)?;
+    let mut outputs = Output::all(&args.common, args.format, &args.output, single)?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
     }

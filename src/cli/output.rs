@@ -1,6 +1,6 @@
 //! Where reports go: standard output and the files of `-o`, each in its own format, artifact by artifact.
 
-use super::args::{CheckArgs, Color, Format};
+use super::args::{Color, Common, Format};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use mverify::report::json_v1::{ArtifactV1, LastLineV1, SCHEMA};
@@ -21,16 +21,16 @@ pub struct Output {
 
 impl Output {
     /// The outputs that the arguments ask for. `single`: exactly one file will be reported.
-    pub fn all(args: &CheckArgs, single: bool) -> Result<Vec<Output>> {
+    pub fn all(common: &Common, format: Format, files: &[String], single: bool) -> Result<Vec<Output>> {
         let mut outputs = Vec::new();
-        if !args.common.quiet {
-            let style = Style { color: colored(args.common.color), verbose: args.common.verbose };
-            outputs.push(Output::new(args.format, Box::new(std::io::stdout()), style, single));
+        if !common.quiet {
+            let style = Style { color: colored(common.color), verbose: common.verbose };
+            outputs.push(Output::new(format, Box::new(std::io::stdout()), style, single));
         }
-        for output in &args.output {
+        for output in files {
             let (format, path) = target(output)?;
             let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
-            let style = Style { color: false, verbose: args.common.verbose };
+            let style = Style { color: false, verbose: common.verbose };
             outputs.push(Output::new(format, Box::new(file), style, single));
         }
         Ok(outputs)

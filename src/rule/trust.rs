@@ -48,7 +48,4 @@ rules! {
     LINK = "MV-SIG-015" High Bad, "a symbolic link where a file is expected",
         why: "A link can be pointed elsewhere after the check. Links are followed only where the signer recorded and the user allows them, to files inside the model; links to directories never.",
         todo: "Replace the link by the file, or run with --allow-symlinks if the model was signed with links.", fixture: "";
-    NOT_A_FILE = "MV-SIG-016" High Bad, "a pipe, socket or device in the model",
-        why: "No manifest can cover what is not a regular file.",
-        todo: "Remove it.", fixture: "";
 }

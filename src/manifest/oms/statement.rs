@@ -41,7 +41,8 @@ pub fn parse(payload: &[u8], allow_legacy: bool) -> Result<Manifest, Refusal> {
 fn manifest(predicate: &Object<'_>) -> Result<Manifest, Refusal> {
     let how = predicate.need("serialization")?.object("the serialization")?;
     let hash = how.need_text("hash_type")?;
-    let algorithm = hash_type(hash).ok_or_else(|| unsupported(format!("the hash type {} is not known", shown(hash))))?;
+    let algorithm =
+        hash_type(hash).ok_or_else(|| unsupported(format!("the hash type {} is not known", shown(hash))))?;
     let shard_size = match how.need_text("method")? {
         "files" => None,
         "shards" => Some(how.need("shard_size")?.count("the shard size")?),
@@ -58,9 +59,11 @@ fn manifest(predicate: &Object<'_>) -> Result<Manifest, Refusal> {
         let resource = resource.object("a resource")?;
         let name = resource.need_text("name")?;
         let named = resource.need_text("algorithm")?;
-        if named != hash && !shard_size.is_some_and(|size| named == format!("{hash}-sharded-{size}")) {
+        if named != hash && shard_size.is_none_or(|size| named != format!("{hash}-sharded-{size}")) {
             let (name, named) = (shown(name), shown(named));
-            return Err(two_readings(format!("{name} is listed with the algorithm {named}, the manifest is of {hash}")));
+            return Err(two_readings(format!(
+                "{name} is listed with the algorithm {named}, the manifest is of {hash}"
+            )));
         }
         let digest = digest(resource, "digest", algorithm)?;
         root.update(digest.as_bytes());

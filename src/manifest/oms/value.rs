@@ -132,10 +132,9 @@ impl<'a> Value<'a> {
     /// A whole number from 1, also where it is written `4.0`, as protobuf writes numbers of a `Struct`.
     pub(crate) fn count(&self, what: &str) -> Result<u64, Refusal> {
         let Value::Number(number) = self else { return Err(self.wrong(what, "a number")) };
-        let whole = number.split_once('.').map_or(
-            Some(*number),
-            |(whole, fraction)| if fraction.bytes().all(|b| b == b'0') { Some(whole) } else { None },
-        );
+        let whole = number.split_once('.').map_or(Some(*number), |(whole, fraction)| {
+            if fraction.bytes().all(|b| b == b'0') { Some(whole) } else { None }
+        });
         whole
             .and_then(|whole| whole.parse().ok())
             .filter(|n| *n > 0)

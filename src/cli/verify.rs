@@ -1,0 +1,161 @@
+//! `mverify verify`: a model against a signed manifest.
+
+use super::args::VerifyArgs;
+use super::check::{interruptible, stop_after};
+use super::exit::Exit;
+use super::output::Output;
+use super::progress::Bars;
+use anyhow::{Context, Result};
+use mverify::digest::Pool;
+use mverify::manifest::Tolerance;
+use mverify::manifest::oms::Refusal;
+use mverify::report::Summary;
+use mverify::rule::trust::UNTRUSTED;
+use mverify::scan::Settings;
+use mverify::trust::{Anchor, Certificate, Check, How, PublicKey};
+use std::ops::ControlFlow;
+use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Runs the command.
+pub fn run(args: &VerifyArgs) -> Result<Exit> {
+    let anchor = anchor(args)?;
+    let bundle = bundle(args)?;
+    let stop = interruptible()?;
+    let settings = Settings { limits: args.limits.limits(), stop: stop.clone(), ..Settings::default() };
+    let check = Check {
+        model: &args.path,
+        bundle: &bundle,
+        anchor: anchor.as_ref().map(Option::as_ref).map_err(Refusal::clone),
+        how: How { allow_legacy: args.allow_legacy, now: now() },
+        tolerance: Tolerance {
+            ignore: args.ignore.iter().map(|path| below(&args.path, path)).collect::<Result<_>>()?,
+            ignore_unsigned: args.ignore_unsigned,
+            allow_symlinks: args.allow_symlinks,
+            own: None,
+        },
+        settings: &settings,
+        map: map(),
+    };
+    let mut outputs = Output::all(&args.common, args.format, &args.output, false)?;
+    let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
+    if let Some(seconds) = args.limits.timeout {
+        stop_after(seconds, &stop);
+    }
+    let bars = Bars::new(args.common.quiet, &[], stop);
+    let mut summary = Summary::default();
+    let mut written = Ok(());
+    let flow = check.run(&pool, &bars, |artifact| {
+        summary.add(&artifact);
+        written = bars.pause(|| outputs.iter_mut().try_for_each(|output| output.artifact(&artifact)));
+        if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    drop(bars);
+    written?;
+    if flow.is_break() {
+        eprintln!("mverify: stopped by --timeout: not every file was checked");
+        summary.stopped = true;
+    }
+    outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
+    Ok(Exit::of(summary.verdict(), args.exit_zero))
+}
+
+/// Whether files may be mapped: where the process survives mapped files that shrink.
+fn map() -> bool {
+    #[cfg(unix)]
+    return mverify::source::mmap::guard();
+    #[cfg(not(unix))]
+    return false;
+}
+
+/// Seconds since 1970. A clock before that is as wrong as one that does not exist.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| i64::try_from(now.as_secs()).ok()).unwrap_or(0)
+}
+
+/// What the arguments name to trust. A file that cannot be read is an error; one that holds nothing to trust is a
+/// refusal, because then nothing is proven.
+fn anchor(args: &VerifyArgs) -> Result<Result<Option<Anchor>, Refusal>> {
+    let refused = |path: &Path, why: String| {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Refusal::new(&UNTRUSTED, format!("{name}: {why}"))
+    };
+    if let Some(path) = &args.key {
+        let text = std::fs::read(path).with_context(|| format!("cannot read the key {}", path.display()))?;
+        return Ok(PublicKey::from_pem(&text).map(Anchor::Key).map(Some).map_err(|why| refused(path, why)));
+    }
+    if !args.ca.is_empty() {
+        let mut certificates = Vec::new();
+        for path in &args.ca {
+            let text = std::fs::read(path).with_context(|| format!("cannot read the authority {}", path.display()))?;
+            match Certificate::from_pem(&text) {
+                Ok(found) => certificates.extend(found),
+                Err(why) => return Ok(Err(refused(path, why))),
+            }
+        }
+        let (subject, san) = (args.subject.clone(), args.san.clone());
+        return Ok(Ok(Some(Anchor::Authorities { certificates, subject, san })));
+    }
+    if let (Some(identity), Some(issuer)) = (&args.identity, &args.issuer) {
+        return identity_anchor(identity, issuer, args.trusted_root.as_deref()).map(|anchor| Ok(Some(anchor)));
+    }
+    Ok(Ok(None))
+}
+
+#[cfg(feature = "sigstore")]
+fn identity_anchor(identity: &str, issuer: &str, root: Option<&Path>) -> Result<Anchor> {
+    let trusted_root = root
+        .map(|path| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the trusted root {}", path.display()))
+        })
+        .transpose()?;
+    Ok(Anchor::Identity { identity: identity.to_owned(), issuer: issuer.to_owned(), trusted_root })
+}
+
+#[cfg(not(feature = "sigstore"))]
+fn identity_anchor(_: &str, _: &str, _: Option<&Path>) -> Result<Anchor> {
+    anyhow::bail!("this mverify was built without keyless signatures (feature sigstore)")
+}
+
+/// The bundle that was named, or the one that lies where bundles lie.
+fn bundle(args: &VerifyArgs) -> Result<PathBuf> {
+    if let Some(path) = &args.manifest {
+        return Ok(path.clone());
+    }
+    let found = mverify::trust::discover(&args.path);
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => anyhow::bail!("no manifest was found with {}: name it with --manifest", args.path.display()),
+        _ => anyhow::bail!("several manifests were found with {}: name one with --manifest", args.path.display()),
+    }
+}
+
+/// A path to ignore as a name below the model: given from where the model was given, or from the model itself.
+pub fn below(model: &Path, path: &Path) -> Result<String> {
+    let inside = path.strip_prefix(model).unwrap_or(path);
+    let mut parts = Vec::new();
+    for part in inside.components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_str().context("--ignore takes paths in UTF-8")?),
+            Component::CurDir => {}
+            _ => anyhow::bail!("--ignore {}: it does not lie inside the model", path.display()),
+        }
+    }
+    anyhow::ensure!(!parts.is_empty(), "--ignore {}: that is the whole model", path.display());
+    Ok(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_paths_are_given_from_here_or_from_the_model() {
+        let name = |model: &str, path: &str| below(Path::new(model), Path::new(path)).ok();
+        assert_eq!(name("models/m", "models/m/logs/a").as_deref(), Some("logs/a"));
+        assert_eq!(name("models/m", "./logs/").as_deref(), Some("logs"));
+        assert_eq!(name("models/m", "models/m"), None);
+        assert_eq!(name("models/m", "/etc"), None);
+        assert_eq!(name("models/m", "../x"), None);
+    }
+}

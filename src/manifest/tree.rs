@@ -1,0 +1,248 @@
+//! A directory or a single file held against a signed manifest, as a closed world: every listed file must be there, and
+//! nothing else. Who tolerates what is decided by the verifier; what the signer ignored is only a claim.
+//!
+//! Linear in the number of entries, no recursion; the list of paths is what is held in memory. Threats: files planted
+//! under paths that the signer ignores, empty files that shards do not list, links that are pointed elsewhere, names in
+//! two spellings (disk and manifest are compared byte by byte).
+
+use super::oms::{Expected, Manifest, name};
+use crate::error::plain_words;
+use crate::finding::{Finding, shown};
+use crate::rule::{self, trust as rules};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What git keeps at the top of a model: not part of it, unless the signer listed it.
+pub const GIT: [&str; 5] = [".git", ".gitattributes", ".github", ".gitignore", ".gitmodules"];
+
+/// What the user tolerates.
+#[derive(Clone, Debug, Default)]
+pub struct Tolerance {
+    /// Paths below the root, with `/`, whose unlisted files are not looked at.
+    pub ignore: Vec<String>,
+    /// Unlisted files are tolerated as long as no loader acts on them.
+    pub ignore_unsigned: bool,
+    /// Links to files inside the model are followed, where the signer recorded that there are some.
+    pub allow_symlinks: bool,
+    /// The signature's own file.
+    pub own: Option<PathBuf>,
+}
+
+/// One path of the comparison.
+#[derive(Debug)]
+pub struct Place<'m> {
+    /// The path, below the root as it was given.
+    pub path: PathBuf,
+    /// What stands there.
+    pub kind: Kind<'m>,
+}
+
+/// What stands at a path.
+#[derive(Debug)]
+pub enum Kind<'m> {
+    /// A file that is listed; `link` if it is reached through a symbolic link.
+    Listed {
+        /// What it must be.
+        expected: &'m Expected,
+        /// Reached through a link.
+        link: bool,
+    },
+    /// A listed file that is not there.
+    Missing,
+    /// A file that is not listed, and that may be tolerated if it is inert.
+    Doubtful {
+        /// Why it may be: the signer ignored it (true), or the user tolerates unsigned files.
+        claimed: bool,
+    },
+    /// A file that is not listed.
+    Extra,
+    /// Something that cannot be compared.
+    Problem(Finding),
+}
+
+/// Everything that `root` and `manifest` name, sorted by path.
+pub fn places<'m>(root: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> Vec<Place<'m>> {
+    let problem = |finding| vec![Place { path: root.to_owned(), kind: Kind::Problem(finding) }];
+    match fs::metadata(root) {
+        Err(error) => problem(Finding::new(&rule::format::UNREADABLE, plain_words(&error))),
+        Ok(meta) if meta.is_dir() => {
+            let own = tolerance.own.as_deref().and_then(|own| fs::canonicalize(own).ok());
+            let walk = Walk { root, manifest, tolerance, own, bounds: bounds(root), places: Vec::new() };
+            walk.run()
+        }
+        Ok(meta) if meta.is_file() => single(root, manifest, tolerance),
+        Ok(_) => problem(Finding::new(&rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")),
+    }
+}
+
+/// A model of one file: listed as `.`, or by its name.
+fn single<'m>(path: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> Vec<Place<'m>> {
+    let place = |kind| Place { path: path.to_owned(), kind };
+    let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    let mut entries = manifest.entries.iter();
+    let kind = match (entries.next(), entries.next()) {
+        (Some((name, expected)), None) if name == "." || path.file_name() == Some(OsStr::new(name)) => {
+            if link && !(manifest.allow_symlinks && tolerance.allow_symlinks) {
+                Kind::Problem(link_refused(manifest, tolerance))
+            } else {
+                Kind::Listed { expected, link }
+            }
+        }
+        _ => Kind::Extra,
+    };
+    vec![place(kind)]
+}
+
+struct Walk<'a, 'm> {
+    root: &'a Path,
+    manifest: &'m Manifest,
+    tolerance: &'a Tolerance,
+    own: Option<PathBuf>,
+    bounds: Vec<PathBuf>,
+    places: Vec<Place<'m>>,
+}
+
+impl<'m> Walk<'_, 'm> {
+    fn run(mut self) -> Vec<Place<'m>> {
+        let mut missing: BTreeMap<&str, ()> = self.manifest.entries.keys().map(|name| (name.as_str(), ())).collect();
+        // directories by path, and by name where the name is text
+        let mut directories: Vec<(PathBuf, Option<String>)> = vec![(self.root.to_owned(), Some(String::new()))];
+        while let Some((directory, above)) = directories.pop() {
+            let entries = match fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.problem(directory, Finding::new(&rule::format::UNREADABLE, plain_words(&error)));
+                    continue;
+                }
+            };
+            for entry in entries {
+                let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        let finding = Finding::new(&rule::format::UNREADABLE, plain_words(&error));
+                        self.problem(directory.clone(), finding);
+                        continue;
+                    }
+                };
+                let name =
+                    path.file_name().and_then(OsStr::to_str).zip(above.as_deref()).map(|(name, above)| {
+                        if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
+                    });
+                if kind.is_dir() {
+                    if !(self.tolerated(name.as_deref()) && self.lists_nothing_below(name.as_deref())) {
+                        directories.push((path, name));
+                    }
+                    continue;
+                }
+                let listed = name.as_deref().and_then(|name| self.manifest.entries.get_key_value(name));
+                if let Some((name, _)) = listed {
+                    missing.remove(name.as_str());
+                }
+                let expected = listed.map(|(_, expected)| expected);
+                if expected.is_none() && (self.tolerated(name.as_deref()) || self.is_own(&path)) {
+                    continue;
+                }
+                let kind = if kind.is_symlink() {
+                    self.link(&path, name.as_deref(), expected)
+                } else if kind.is_file() {
+                    self.file(name.as_deref(), expected, false)
+                } else {
+                    Kind::Problem(Finding::new(&rule::tree::SPECIAL_FILE, "it is a pipe, socket or device"))
+                };
+                self.places.push(Place { path, kind });
+            }
+        }
+        for name in missing.into_keys() {
+            self.places.push(Place { path: self.root.join(name), kind: Kind::Missing });
+        }
+        self.places.sort_by(|a, b| a.path.cmp(&b.path));
+        self.places
+    }
+
+    fn problem(&mut self, path: PathBuf, finding: Finding) {
+        self.places.push(Place { path, kind: Kind::Problem(finding) });
+    }
+
+    fn file(&self, name: Option<&str>, expected: Option<&'m Expected>, link: bool) -> Kind<'m> {
+        if let Some(expected) = expected {
+            return Kind::Listed { expected, link };
+        }
+        let claimed = name.is_some_and(|name| self.manifest.ignored.iter().any(|path| name::covers(path, name)));
+        if claimed || self.tolerance.ignore_unsigned { Kind::Doubtful { claimed } } else { Kind::Extra }
+    }
+
+    fn link(&self, path: &Path, name: Option<&str>, expected: Option<&'m Expected>) -> Kind<'m> {
+        let refuse = |why: &str| Kind::Problem(Finding::new(&rules::LINK, why));
+        let meta = fs::metadata(path);
+        match (fs::canonicalize(path), meta) {
+            (Ok(_), Ok(meta)) if meta.is_dir() => refuse("a link to a directory can be pointed elsewhere at any time"),
+            _ if !(self.manifest.allow_symlinks && self.tolerance.allow_symlinks) => {
+                Kind::Problem(link_refused(self.manifest, self.tolerance))
+            }
+            (Ok(target), Ok(meta)) => {
+                if !self.bounds.iter().any(|bound| target.starts_with(bound)) {
+                    return refuse("the link leads out of the model");
+                }
+                match meta.is_file() {
+                    true => self.file(name, expected, true),
+                    false => refuse("the link leads to something that is not a file"),
+                }
+            }
+            _ => refuse("the link leads nowhere"),
+        }
+    }
+
+    /// True if git's or the user's rules say not to look at what is unlisted here.
+    fn tolerated(&self, name: Option<&str>) -> bool {
+        let Some(name) = name else { return false };
+        GIT.iter().any(|git| name::covers(git, name))
+            || self.tolerance.ignore.iter().any(|ignored| name::covers(ignored, name))
+    }
+
+    fn lists_nothing_below(&self, name: Option<&str>) -> bool {
+        let Some(name) = name else { return true };
+        let below = format!("{name}/");
+        let mut after = self.manifest.entries.range(below.clone()..);
+        after.next().is_none_or(|(listed, _)| !listed.starts_with(&below))
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        // names first: asking the system for every file would cost more than the walk
+        let Some(own) = &self.own else { return false };
+        let named = self.tolerance.own.as_deref().and_then(Path::file_name);
+        [own.file_name(), named].contains(&path.file_name()) && fs::canonicalize(path).is_ok_and(|path| path == *own)
+    }
+}
+
+fn link_refused(manifest: &Manifest, tolerance: &Tolerance) -> Finding {
+    let why = match (manifest.allow_symlinks, tolerance.allow_symlinks) {
+        (false, _) => "a link, and the model was signed without links",
+        (true, _) => "a link; the model was signed with links, and --allow-symlinks was not given",
+    };
+    Finding::new(&rules::LINK, why)
+}
+
+/// Where links may lead: into the model and, for a snapshot of a Hugging Face cache, to the cache's blobs.
+fn bounds(root: &Path) -> Vec<PathBuf> {
+    let Ok(root) = fs::canonicalize(root) else { return Vec::new() };
+    let mut bounds = vec![root.clone()];
+    let named = |path: &Path, what: &dyn Fn(&str) -> bool| path.file_name().and_then(OsStr::to_str).is_some_and(what);
+    // <cache>/models--org--name/snapshots/<commit>: links go to ../../blobs and, since hub 2.4, on to <cache>/blobs
+    if let Some(snapshots) = root.parent()
+        && let Some(repository) = snapshots.parent()
+        && named(snapshots, &|name| name == "snapshots")
+        && named(repository, &|name| ["models--", "datasets--", "spaces--"].iter().any(|kind| name.starts_with(kind)))
+    {
+        bounds.extend(fs::canonicalize(repository.join("blobs")));
+        let shared = repository.parent().map(|cache| cache.join("blobs"));
+        bounds.extend(shared.and_then(|shared| fs::canonicalize(shared).ok()));
+    }
+    bounds
+}
+
+/// The words for a file whose digest differs.
+pub(crate) fn changed(algorithm: crate::digest::Algorithm, found: &str, expected: &str) -> Finding {
+    Finding::new(&rules::CHANGED, format!("its {algorithm} is {}, signed was {}", shown(found), shown(expected)))
+}

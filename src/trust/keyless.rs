@@ -1,0 +1,72 @@
+//! Keyless signatures: a short-lived certificate for an identity, proven by a transparency log (Sigstore).
+//!
+//! The verification is that of the `sigstore-verify` crate, behind [`Verifier`] so that nothing else knows of it. It has
+//! no network code in the form we build it. Trusted roots are those compiled in, or a file that the user names.
+
+use super::bundle::Bundle;
+use super::{untrusted, wrong};
+use crate::digest::Digest;
+use crate::finding::shown;
+use crate::manifest::oms::{Expected, Manifest, Refusal, malformed};
+
+/// Verifies a keyless bundle over an artifact of this SHA-256.
+trait Verifier {
+    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<(), Refusal>;
+}
+
+/// Checks that `identity`, vouched for by `issuer`, signed the statement. `manifest` is what the statement says, not yet
+/// relied on: it only tells which of the statement's own digests to look for.
+pub(super) fn verify(
+    bundle: &Bundle<'_>,
+    manifest: &Manifest,
+    identity: &str,
+    issuer: &str,
+    trusted_root: Option<&str>,
+) -> Result<(), Refusal> {
+    let text = std::str::from_utf8(bundle.text).map_err(|_| malformed("the bundle is not a text"))?;
+    let first = || match manifest.entries.values().next() {
+        Some(Expected::Whole(digest)) => Some(*digest),
+        _ => None,
+    };
+    let subject = manifest.root.or_else(first).ok_or_else(|| malformed("the statement has no subject"))?;
+    Sigstore::new(trusted_root)?.verify(text, &subject, identity, issuer)
+}
+
+/// The `sigstore-verify` crate with one trusted root.
+struct Sigstore(sigstore_verify::Verifier);
+
+impl Sigstore {
+    fn new(trusted_root: Option<&str>) -> Result<Sigstore, Refusal> {
+        use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
+        let root = match trusted_root {
+            None => TrustedRoot::from_embedded(SigstoreInstance::PublicGood),
+            Some(text) => TrustedRoot::from_json(&plain_root(text)?),
+        };
+        let root = root.map_err(|error| untrusted(format!("the trusted root: {}", shown(&error.to_string()))))?;
+        let verifier = sigstore_verify::Verifier::new(&root);
+        Ok(Sigstore(verifier.map_err(|error| untrusted(format!("the trusted root: {}", shown(&error.to_string()))))?))
+    }
+}
+
+impl Verifier for Sigstore {
+    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<(), Refusal> {
+        use sigstore_verify::types::{Bundle, Sha256Hash};
+        use sigstore_verify::{Error, VerificationPolicy};
+        let bundle = Bundle::from_json(bundle).map_err(|error| malformed(shown(&error.to_string())))?;
+        let sha256 = Sha256Hash::from_hex(&sha256.to_string()).map_err(|error| malformed(error.to_string()))?;
+        let policy = VerificationPolicy::new(identity, issuer);
+        match self.0.verify(sha256, &bundle, &policy) {
+            Ok(_) => Ok(()),
+            Err(Error::SignatureInvalid(why)) => Err(wrong(format!("the signature does not verify: {}", shown(&why)))),
+            Err(error) => Err(untrusted(shown(&error.to_string()))),
+        }
+    }
+}
+
+/// The `trusted_root.json` inside a ClientTrustConfig, or the text itself.
+fn plain_root(text: &str) -> Result<String, Refusal> {
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| malformed(format!("the trusted root is not JSON: {error}")))?;
+    let inner = value.get("trustedRoot").filter(|inner| inner.is_object());
+    Ok(inner.map_or_else(|| text.to_owned(), ToString::to_string))
+}
