@@ -14,6 +14,8 @@ use crate::rule::pickle as rules;
 
 /// Names shown in messages are cut here.
 const MAX_SHOWN: usize = 120;
+/// Names in the field of their own, which people copy, are cut here.
+const MAX_NAME: usize = 400;
 /// Rebuild functions that call rebuild functions, at most this deep.
 const MAX_NESTED_CALLS: u32 = 4;
 
@@ -23,10 +25,11 @@ impl From<TooMany> for Stop {
     }
 }
 
-/// A name for a message: control characters escaped, and cut.
-pub(super) fn show(name: &str) -> String {
-    let mut shown: String = name.escape_debug().take(MAX_SHOWN).collect();
-    if name.chars().count() > MAX_SHOWN {
+/// A name as it is shown: control characters escaped, and cut.
+fn show(name: &str, limit: usize) -> String {
+    let mut escaped = name.escape_debug();
+    let mut shown: String = escaped.by_ref().take(limit).collect();
+    if escaped.next().is_some() {
         shown.push('…');
     }
     shown
@@ -38,14 +41,17 @@ impl Machine<'_, '_, '_> {
         let Some(name) = self.names.get(id) else { return };
         let full = name.full();
         if self.may_report(rule) {
-            let message = format!("{} {what}", show(&full));
-            self.scan.find(Finding::new(rule, message).at(self.offset()).global(show(&full)));
+            let message = format!("{} {what}", show(&full, MAX_SHOWN));
+            self.scan.find(Finding::new(rule, message).at(self.offset()).global(show(&full, MAX_NAME)));
         }
     }
 
     /// Imports a global: below protocol 3 under the name Python 3 gives it.
     pub(super) fn import(&mut self, module: &str, name: &str) -> Step<Value> {
         let old = self.protocol < 3;
+        if let Some(id) = self.names.written(old, module, name) {
+            return Ok(Value::Global(id));
+        }
         let (mapped_module, mapped_name) = match globals::python3_name(module, name) {
             Some(mapped) if old => mapped,
             Some((mapped_module, mapped_name)) => {
@@ -59,7 +65,7 @@ impl Machine<'_, '_, '_> {
             // and some map none
             None => (module, name),
         };
-        let trusted = &self.scan.settings.trusted_globals;
+        let trusted = self.scan.settings.trusted_globals.as_slice();
         let (id, new) = self.names.intern(mapped_module, mapped_name, trusted)?;
         if new {
             self.judge_import(id);
@@ -73,6 +79,7 @@ impl Machine<'_, '_, '_> {
                 self.judge_import(raw);
             }
         }
+        self.names.wrote(old, module, name, id);
         Ok(Value::Global(id))
     }
 

@@ -23,6 +23,8 @@ pub struct Name {
 pub struct Names {
     list: Vec<Name>,
     index: HashMap<String, u32>,
+    /// Names as streams write them, by whether the Python-2 maps apply.
+    written: [HashMap<String, u32>; 2],
 }
 
 /// More different globals than any library writes.
@@ -35,6 +37,16 @@ const MAX_DOTS: usize = 16;
 pub struct TooMany;
 
 impl Names {
+    /// What a name as written was resolved to before.
+    pub fn written(&self, old: bool, module: &str, name: &str) -> Option<u32> {
+        let [new_names, old_names] = &self.written;
+        if old { old_names } else { new_names }.get(&format!("{module}\0{name}")).copied()
+    }
+    /// Notes what a name as written was resolved to.
+    pub fn wrote(&mut self, old: bool, module: &str, name: &str, id: u32) {
+        let [new_names, old_names] = &mut self.written;
+        if old { old_names } else { new_names }.insert(format!("{module}\0{name}"), id);
+    }
     /// The number of a global, and whether it is new.
     pub fn intern(&mut self, module: &str, name: &str, trusted: &[String]) -> Result<(u32, bool), TooMany> {
         let key = format!("{module}\0{name}");

@@ -20,8 +20,6 @@ const PROBED_STREAMS: usize = 4;
 const MAX_PROBES: usize = 4096;
 /// Streams that are run in one file.
 const MAX_STREAMS: usize = 1 << 20;
-/// Findings after which a file is left alone.
-const MAX_FINDINGS: usize = 4096;
 /// Globals that are listed for one file.
 const MAX_KNOWN: usize = 1 << 16;
 /// Bytes that a probe behind garbage looks at.
@@ -49,9 +47,8 @@ pub(super) fn run_file(bytes: &[u8], scan: &mut Scan<'_>) -> Summary {
     let mut intact = true;
     let mut at = 0usize;
     for streams in 0usize.. {
-        if streams > MAX_STREAMS || scan.findings().len() > MAX_FINDINGS {
-            let message = "stopped: more pickles in one file, or more findings in them, than are looked at";
-            scan.report(&rule::format::OVER_BUDGET, offset(at), message);
+        if streams > MAX_STREAMS {
+            scan.report(&rule::format::OVER_BUDGET, offset(at), "stopped: too many pickles in one file");
             whole.complete = false;
             break;
         }
@@ -211,7 +208,7 @@ fn search(rest: &[u8], probes: &mut usize, scan: &Scan<'_>, found: impl Fn(usize
 /// True if a module name and a newline come first.
 fn is_name(line: &[u8]) -> bool {
     let head = line.get(..line.len().min(128)).unwrap_or_default();
-    let end = head.iter().position(|&b| b == b'\n').unwrap_or(0);
+    let end = memchr::memchr(b'\n', head).unwrap_or(0);
     end > 0
         && head
             .get(..end)

@@ -3,21 +3,26 @@
 //! `pickle.load` maps the names of protocols 0 to 2 (`fix_imports`, by CPython's `_compat_pickle`): first the pair, then the
 //! module alone.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The maps, one line each: `from.module name -> to.module name`, or `from.module -> to.module`; sorted.
 static MAP: &str = include_str!("../../../manifests/globals/generated/python2.txt");
 
+/// The map, read once: what stands before the arrow to what stands behind it.
+static INDEX: LazyLock<HashMap<&str, &str>> =
+    LazyLock::new(|| MAP.lines().filter_map(|line| line.split_once(" -> ")).collect());
+
 /// The pair that Python 3 looks up where a stream of protocol 0, 1 or 2 names `module` and `name`; `None`: the same.
 pub fn python3_name<'a>(module: &str, name: &'a str) -> Option<(&'static str, &'a str)> {
-    let mut renamed = None;
-    for line in MAP.lines() {
-        let Some((from, to)) = line.split_once(" -> ") else { continue };
-        match (from.split_once(' '), to.split_once(' ')) {
-            (Some(from), Some(to)) if from == (module, name) => return Some(to),
-            (None, None) if from == module => renamed = Some((to, name)),
-            _ => {}
-        }
+    // a module name with a space would be taken for a pair, and is in no map
+    if module.contains(' ') {
+        return None;
     }
-    renamed
+    if let Some(pair) = INDEX.get(format!("{module} {name}").as_str()) {
+        return pair.split_once(' ');
+    }
+    INDEX.get(module).map(|to| (*to, name))
 }
 
 #[cfg(test)]
