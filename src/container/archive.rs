@@ -102,7 +102,7 @@ impl<'a> Archive<'a> {
             return;
         }
         let place = entry.data.clone().unwrap_or(entry.header..entry.header);
-        if !self.seen.insert((place.start, place.end, entry.method)) && self.overlaps.is_some() {
+        if !self.seen.insert((place.start, place.end, entry.method)) {
             return;
         }
         let path = path(&entry.name);

@@ -45,14 +45,13 @@ pub fn check(archive: &mut Archive<'_>, scan: &mut Scan<'_>) -> Identity {
         storages.compare(&records, &folder, &archive.dir, scan);
     }
     used.extend(parts.iter().filter(|p| storages.is_used(p.index)).map(|p| p.index));
-    for part in &parts {
+    for part in parts.iter().filter(|p| p.kind != PartKind::Pickle) {
         let is_used = used.contains(&part.index) || (part.kind == PartKind::Tensor && !storages.complete);
         archive.open(part.index, scan, |view, path, scan| match part.kind {
-            PartKind::Pickle => {}
             PartKind::Code => code(view, scan),
             PartKind::Debug => drop(jit_pickle(view, scan)),
             PartKind::Tensor if is_used || view.is_empty() => {}
-            PartKind::Tensor | PartKind::Other => match small(&part.inner, view) {
+            PartKind::Pickle | PartKind::Tensor | PartKind::Other => match small(&part.inner, view) {
                 Some(true) => {}
                 Some(false) => {
                     let message = "the record does not hold what torch expects there";
