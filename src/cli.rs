@@ -5,6 +5,7 @@ mod check;
 mod exit;
 mod explain;
 mod hash;
+mod lock;
 mod output;
 mod progress;
 mod verify;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
         Some(Command::Scan(args)) => check::run(&args, false),
         Some(Command::Hash(args)) => hash::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Lock(args)) => lock::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());

@@ -3,6 +3,9 @@
 mod compare;
 pub mod discover;
 pub mod expected;
+pub mod hub;
+pub mod lock;
+pub mod named;
 pub mod oms;
 pub mod sums;
 pub mod tree;

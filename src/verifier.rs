@@ -5,8 +5,9 @@ use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, P
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
-use crate::manifest::discover::{Wanted, gather};
+use crate::manifest::discover::{Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
+use crate::manifest::lock::Lock;
 use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
@@ -17,6 +18,7 @@ use crate::walk::{Item, walk};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the user demands of loadable files besides a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,16 @@ impl Builder {
         self.wanted.sha256 = Some(digest);
         self
     }
+    /// Compares everything with a lock that the user named; `path` says where it lies.
+    pub fn lock(mut self, path: impl Into<PathBuf>, lock: Lock) -> Self {
+        self.wanted.locks.push(Named { path: path.into(), lock: Arc::new(lock) });
+        self
+    }
+    /// Says that the lock at this path is about to be written: what it said before does not count.
+    pub fn rewrites(mut self, path: impl Into<PathBuf>) -> Self {
+        self.wanted.rewritten = Some(path.into());
+        self
+    }
     /// Maps files instead of reading them: two to three times faster, but the process must survive SIGBUS (the binary
     /// installs a guard).
     pub fn map(mut self, map: bool) -> Self {
@@ -162,7 +174,7 @@ impl Verifier {
         let source = bytes.to_vec();
         let path = Path::new(name);
         let wanted = Wanted { discover: false, ..self.wanted.clone() };
-        let expected = gather(&[], &mut vec![Item::File(path.to_owned())], &wanted);
+        let expected = gather(&[path.to_owned()], &mut vec![Item::File(path.to_owned())], &wanted);
         let parsed = self.parse(&View::new(&source), name);
         let plan = self.plan(path, &parsed, &expected);
         let passed = digest::pass(&source, &plan, &self.pool, &());

@@ -26,6 +26,8 @@ pub enum Command {
     Hash(HashArgs),
     /// Hold a model against a signed manifest (OpenSSF Model Signing)
     Verify(VerifyArgs),
+    /// Pin what a directory holds, in a file to review and to keep in git
+    Lock(LockArgs),
     /// What a rule means, why it matters, what to do
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -86,6 +88,9 @@ pub struct CheckArgs {
     /// The SHA-256 that the file must have
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub sha256: Option<Digest>,
+    /// A lock that the paths must match: nothing added, missing or changed; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub lock: Vec<PathBuf>,
     /// Lowest severity that makes a file bad
     #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
     pub fail_on: Severity,
@@ -243,6 +248,29 @@ pub struct VerifyArgs {
     /// Also write a report to FILE; FORMAT:FILE chooses its format (default: json); repeatable
     #[arg(short, long = "output", value_name = "[FORMAT:]FILE")]
     pub output: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct LockArgs {
+    /// A directory or a file; of a Hugging Face cache also models--ORG--NAME
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The lock
+    #[arg(short, long, value_name = "FILE", default_value = mverify::manifest::lock::NAME)]
+    pub output: PathBuf,
+    /// Show what changed and write the lock anew
+    #[arg(long, conflicts_with = "check")]
+    pub update: bool,
+    /// Write nothing: show what changed since the lock was written, and exit 1 if anything did
+    #[arg(long)]
+    pub check: bool,
+    /// Answer the weights_only question for this torch version; repeatable (default: the newest known)
+    #[arg(long = "torch", value_name = "VERSION")]
+    pub torch: Vec<String>,
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]

@@ -21,12 +21,14 @@ use std::time::Duration;
 
 /// Runs a check; `hash` is false for a scan.
 pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
+    // what is pinned cannot be compared without hashing
+    let hash = hash || args.sha256.is_some() || !args.lock.is_empty();
     let (paths, mut items) = items(args)?;
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
     let stop = interruptible()?;
     let verifier = verifier(args, hash, stop.clone())?;
-    if args.sha256.is_some() && (items.len() != 1 || !hash) {
+    if args.sha256.is_some() && items.len() != 1 {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
     let expected = verifier.gather(&paths, &mut items);
@@ -141,6 +143,9 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
         .stop(stop);
     if let Some(digest) = args.sha256 {
         builder = builder.sha256(digest);
+    }
+    for path in &args.lock {
+        builder = builder.lock(path, super::lock::read(path)?);
     }
     for version in &args.torch {
         builder = builder.torch(version);

@@ -4,17 +4,20 @@
 //! and never more than match it, it speaks for its own directory only, and a name that leads elsewhere is not followed.
 //! Bound: each list is read once, at most [`LARGEST`] bytes of it; a few names are looked up beside a file that was named.
 
+mod locks;
+mod names;
+mod sums;
+
 use super::expected::{Claim, Claimed, Expectations, Source, World};
-use super::sums::{Reading, Sums};
+use super::lock::Lock;
 use crate::digest::{Algorithm, Digest};
-use crate::finding::{Finding, shown};
 use crate::report::Trust;
-use crate::rule::integrity as rules;
 use crate::source::{FileSource, OpenOptions, ReadAt};
 use crate::walk::Item;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest list that is read unasked, in bytes.
 pub const LARGEST: u64 = 64 << 20;
@@ -26,6 +29,19 @@ pub struct Wanted {
     pub discover: bool,
     /// The SHA-256 that the one file must have.
     pub sha256: Option<Digest>,
+    /// Locks that the user named.
+    pub locks: Vec<Named>,
+    /// A lock that is about to be written: what it said before does not count.
+    pub rewritten: Option<PathBuf>,
+}
+
+/// A lock that the user named.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it says.
+    pub lock: Arc<Lock>,
 }
 
 /// Gathers what is expected of `items`, which were found under `roots`. Files that are expected and not there become
@@ -37,114 +53,30 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted) -> Expe
         missing: Vec::new(),
     };
     if let Some(digest) = wanted.sha256 {
-        let source = gathering.expected.source(Source {
-            name: "--sha256".to_owned(),
-            trust: Trust::Pinned,
-            signer: None,
-            world: World::Named,
-        });
+        let source = gathering.source("--sha256", Trust::Pinned, World::Named);
         for item in items.iter() {
             let claim = Claim::digest(Claimed::Whole(vec![Algorithm::Sha256], digest));
             gathering.expected.claim(source, item.path().to_owned(), claim);
         }
     }
+    gathering.named_locks(roots, items, &wanted.locks);
     if wanted.discover {
-        for list in lists(roots, items) {
-            gathering.list(&list);
-        }
+        gathering.sums(roots, items);
+        gathering.discovered_locks(roots, items, wanted);
+        gathering.names(items);
     }
     gathering.finish(items)
 }
 
-/// A list of checksums by its name.
-#[derive(Debug, PartialEq, Eq)]
-struct List {
-    path: PathBuf,
-    /// What its name says about the algorithm.
-    algorithm: Option<Algorithm>,
-    /// The file it stands beside, for a sidecar.
-    sidecar_of: Option<String>,
-}
-
-/// Names of sidecars: the file's own name and one of these.
-const SIDECARS: [(&str, Algorithm); 9] = [
-    (".sha256", Algorithm::Sha256),
-    (".sha256sum", Algorithm::Sha256),
-    (".sha512", Algorithm::Sha512),
-    (".sha512sum", Algorithm::Sha512),
-    (".b3", Algorithm::Blake3),
-    (".b3sum", Algorithm::Blake3),
-    (".blake3", Algorithm::Blake3),
-    (".md5", Algorithm::Md5),
-    (".md5sum", Algorithm::Md5),
-];
-
-/// Names of lists for a directory, in lower case, without `.txt` and without anything before a `_`.
-const LISTS: [(&str, Option<Algorithm>); 13] = [
-    ("sha256sums", Some(Algorithm::Sha256)),
-    ("sha256sum", Some(Algorithm::Sha256)),
-    ("sha512sums", Some(Algorithm::Sha512)),
-    ("sha512sum", Some(Algorithm::Sha512)),
-    ("b3sums", Some(Algorithm::Blake3)),
-    ("b3sum", Some(Algorithm::Blake3)),
-    ("blake3sums", Some(Algorithm::Blake3)),
-    ("md5sums", Some(Algorithm::Md5)),
-    ("md5sum", Some(Algorithm::Md5)),
-    ("checksums", None),
-    ("checksum", None),
-    ("checksums.sha256", Some(Algorithm::Sha256)),
-    ("checksums.sha512", Some(Algorithm::Sha512)),
-];
-
-/// Names that are looked up beside a file that was named.
-const BESIDE: [&str; 8] =
-    ["SHA256SUMS", "SHA256SUMS.txt", "sha256sum.txt", "SHA512SUMS", "B3SUMS", "MD5SUMS", "checksums.txt", "CHECKSUMS"];
-
-impl List {
-    /// The list that a path is by its name, if it is one.
-    fn of(path: &Path) -> Option<List> {
-        let name = path.file_name()?.to_str()?;
-        let lower = name.to_ascii_lowercase();
-        let plain = lower.strip_suffix(".txt").unwrap_or(&lower);
-        let plain = plain.rsplit_once('_').map_or(plain, |(_, last)| last);
-        if let Some((_, algorithm)) = LISTS.iter().find(|(list, _)| *list == plain) {
-            return Some(List { path: path.to_owned(), algorithm: *algorithm, sidecar_of: None });
-        }
-        let (end, algorithm) = SIDECARS.iter().find(|(end, _)| lower.ends_with(end) && lower.len() > end.len())?;
-        let of = name.get(..name.len() - end.len())?;
-        Some(List { path: path.to_owned(), algorithm: Some(*algorithm), sidecar_of: Some(of.to_owned()) })
-    }
-
-    fn name(&self) -> String {
-        self.path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default()
-    }
-}
-
-/// The lists among the items and beside the files that were named, in this order, each once.
-fn lists(roots: &[PathBuf], items: &[Item]) -> Vec<List> {
-    let among = items.iter().filter_map(|item| match item {
-        Item::File(path) => List::of(path),
-        _ => None,
-    });
-    let mut lists: Vec<List> = among.collect();
-    let mut seen: HashSet<PathBuf> = lists.iter().map(|list| list.path.clone()).collect();
-    for root in roots {
-        let (Some(directory), Some(name)) = (root.parent(), root.file_name()) else { continue };
-        if root.is_dir() {
-            continue;
-        }
-        let sidecars = SIDECARS.iter().map(|(end, _)| {
-            let mut sidecar = name.to_owned();
-            sidecar.push(end);
-            directory.join(sidecar)
-        });
-        for path in sidecars.chain(BESIDE.iter().map(|list| directory.join(list))) {
-            if path.is_file() && seen.insert(path.clone()) {
-                lists.extend(List::of(&path));
-            }
-        }
-    }
-    lists
+/// What it means that a file with claims is not among the items.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// Nothing: it was not asked for.
+    Ignored,
+    /// It must exist, asked for or not.
+    Missing,
+    /// It must have been met: everything there was asked for.
+    Unmet,
 }
 
 /// Expectations in the making.
@@ -157,57 +89,19 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// Takes what a list of checksums says.
-    fn list(&mut self, list: &List) {
-        let Some(bytes) = read(&list.path, LARGEST) else { return };
-        let reading = Reading {
-            algorithm: list.algorithm,
-            sidecar_of: list.sidecar_of.as_ref().map(|name| name.clone().into_bytes()),
-            ..Reading::default()
-        };
-        let Ok(sums) = Sums::parse(&bytes, &reading) else { return };
-        if let Some(first) = sums.malformed.first() {
-            let count = sums.malformed.len();
-            let lines = if count == 1 { "line".to_owned() } else { format!("{count} lines, the first is line") };
-            let message = format!("not a checksum: {lines} {}: {}", first.number, first.why);
-            self.expected.note(&list.path, Finding::new(&rules::LIST_MALFORMED, message));
-        }
-        if sums.lines.is_empty() {
-            return;
-        }
-        let directory = list.path.parent().unwrap_or(Path::new("")).to_owned();
-        let world = if list.sidecar_of.is_some() { World::Named } else { World::Open };
-        let source =
-            self.expected.source(Source { name: list.name(), trust: Trust::SelfAsserted, signer: None, world });
-        if world == World::Open {
-            self.expected.speaks_for(source, &directory);
-        }
-        // A list that was itself met speaks about files that are not there; one that was only looked up does not.
-        let met = self.known.contains(&list.path);
-        let mut unsafe_names = 0;
-        for line in &sums.lines {
-            let Some(path) = below(&directory, &line.name) else {
-                unsafe_names += 1;
-                continue;
-            };
-            let claim = Claim::digest(Claimed::Whole(line.candidates().to_vec(), line.digest));
-            self.claim(source, path, claim, met);
-        }
-        if unsafe_names > 0 {
-            let message = format!("{unsafe_names} of its names lead out of its directory and were not followed");
-            self.expected.note(&list.path, Finding::new(&rules::UNSAFE_NAME, message));
-        }
+    fn source(&mut self, name: &str, trust: Trust, world: World) -> usize {
+        self.expected.source(Source { name: name.to_owned(), trust, signer: None, world })
     }
 
-    /// Adds a claim about a file that is checked or, where `must_exist`, is not there.
-    fn claim(&mut self, source: usize, path: PathBuf, claim: Claim, must_exist: bool) {
+    /// Adds a claim about a file that is checked or, unless `absent` says to ignore that, is not there.
+    fn claim(&mut self, source: usize, path: PathBuf, claim: Claim, absent: Absent) {
         if !self.known.contains(&path) {
-            let there =
-                fs::symlink_metadata(&path).map_or_else(|error| error.kind() != std::io::ErrorKind::NotFound, |_| true);
-            if there || !must_exist {
+            // a file that was not asked for, or one behind a link to a directory, which a walk does not follow
+            let behind = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+            if absent == Absent::Ignored || (behind && absent == Absent::Missing) {
                 return;
             }
-            let finding = self.expected.is_missing(&path, source);
+            let finding = self.expected.is_missing(&path, source, behind);
             self.known.insert(path.clone());
             self.missing.push(Item::Problem(path.clone(), finding));
         }
@@ -231,13 +125,13 @@ fn below(directory: &Path, name: &[u8]) -> Option<PathBuf> {
 }
 
 #[cfg(unix)]
-fn path_of(name: &[u8]) -> Option<PathBuf> {
+pub(super) fn path_of(name: &[u8]) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     Some(PathBuf::from(std::ffi::OsStr::from_bytes(name)))
 }
 
 #[cfg(not(unix))]
-fn path_of(name: &[u8]) -> Option<PathBuf> {
+pub(super) fn path_of(name: &[u8]) -> Option<PathBuf> {
     std::str::from_utf8(name).ok().map(PathBuf::from)
 }
 

@@ -149,10 +149,15 @@ impl Expectations {
     pub fn note(&mut self, path: &Path, finding: Finding) {
         self.notes.entry(path.to_owned()).or_default().push(finding);
     }
-    /// Says that a path does not exist, and gives the finding that a source makes about it.
-    pub fn is_missing(&mut self, path: &Path, source: usize) -> Finding {
+    /// Says that a file was not met, and gives the finding that a source makes about it. `behind` a link to a directory
+    /// there may be a file nevertheless.
+    pub fn is_missing(&mut self, path: &Path, source: usize, behind: bool) -> Finding {
         self.missing.insert(path.to_owned());
         let name = self.sources.get(source).map(|source| source.name.as_str()).unwrap_or_default();
+        if behind {
+            let message = format!("a directory above it became a symbolic link; {name} expects a regular file here");
+            return Finding::new(&rules::LINKED, message);
+        }
         Finding::new(&rules::MISSING, format!("it is missing, but {name} lists it"))
     }
     /// True if nothing is expected of anything.

@@ -24,4 +24,10 @@ rules! {
     UNSAFE_NAME = "MV-INT-007" Medium Note, "a list names a path outside of its directory",
         why: "A list speaks for its own directory. Absolute paths, `..` and empty parts are not followed.",
         todo: "Write the list again with paths relative to its directory.", fixture: "";
+    LOCK_MALFORMED = "MV-INT-008" Medium Unproven, "a lock that cannot be read",
+        why: "A lock lies beside the files and says nothing that can be relied on: it was cut off, or edited by hand.",
+        todo: "Write it again with `mverify lock`, or remove it.", fixture: "";
+    OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
+        why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
+        todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";
 }

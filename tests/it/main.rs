@@ -2,6 +2,8 @@
 
 mod cli;
 mod expected;
+mod lock;
+mod model;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;

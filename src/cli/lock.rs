@@ -1,0 +1,153 @@
+//! `mverify lock`: writes, updates and checks `mverify.lock`.
+
+use super::args::LockArgs;
+use super::check::{interruptible, stop_after};
+use super::exit::Exit;
+use super::output::colored;
+use super::progress::Bars;
+use anyhow::{Context, Result, bail};
+use mverify::manifest::hub;
+use mverify::manifest::lock::{Entry, Lock, Origin};
+use mverify::report::text::{self, Style};
+use mverify::report::{Artifact, Summary, plain};
+use mverify::walk::{Item, walk};
+use mverify::{Verdict, Verifier};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+pub fn run(args: &LockArgs) -> Result<Exit> {
+    let before = match std::fs::exists(&args.output) {
+        Ok(false) if !args.check => None,
+        _ => Some(read(&args.output)?),
+    };
+    let (lock, exit) = take(args)?;
+    let Some(lock) = lock else { return Ok(exit) };
+    let name = plain::path(&args.output);
+    let mut out = std::io::stdout().lock();
+    let changes = before.as_ref().map(|before| lock.changes(before)).unwrap_or_default();
+    let quiet = args.common.quiet;
+    if !quiet {
+        for change in &changes {
+            writeln!(out, "{}", change.words())?;
+        }
+    }
+    let files = match lock.files.len() {
+        1 => "1 file".to_owned(),
+        n => format!("{n} files"),
+    };
+    let says = match (&before, changes.is_empty()) {
+        (Some(_), true) => format!("{name} is up to date: {files}"),
+        (Some(_), false) if args.check => {
+            if !quiet {
+                writeln!(out, "{name} does not match")?;
+            }
+            return Ok(Exit::ProvenBad);
+        }
+        (Some(_), false) if !args.update => {
+            bail!("{name} exists and differs, and was left as it is: review the changes, then run with --update")
+        }
+        (_, _) => {
+            write(&args.output, &lock.text())?;
+            format!("{} {name}: {files}", if before.is_some() { "updated" } else { "wrote" })
+        }
+    };
+    if !quiet {
+        writeln!(out, "{says}")?;
+    }
+    Ok(exit)
+}
+
+/// The lock at this path, which the user named: one that cannot be read is an error, never an empty lock.
+pub fn read(path: &Path) -> Result<Lock> {
+    let name = || format!("cannot read the lock {}", plain::path(path));
+    let text = std::fs::read(path).with_context(name)?;
+    Lock::parse(&text).with_context(name)
+}
+
+/// Checks everything under the path. No lock where something is bad, or could not be read; then the exit code says which.
+fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
+    let (root, origin) = place(&args.path)?;
+    let mut items = walk(&root);
+    items.retain(|item| !matches!(item, Item::File(path) if same(path, &args.output)));
+    let stop = interruptible()?;
+    if let Some(seconds) = args.limits.timeout {
+        stop_after(seconds, &stop);
+    }
+    let mut builder = Verifier::builder()
+        .limits(args.limits.limits())
+        .rewrites(&args.output)
+        .map(mverify::source::mmap::guard())
+        .threads(usize::from(args.common.threads.unwrap_or(0)))
+        .stop(stop.clone());
+    for version in &args.torch {
+        builder = builder.torch(version);
+    }
+    let verifier = builder.build()?;
+    let expected = verifier.gather(std::slice::from_ref(&root), &mut items);
+    let bars = Bars::new(args.common.quiet, &items, stop);
+    let style = Style { color: colored(args.common.color), verbose: args.common.verbose };
+    let mut lock = Lock { origin, files: Vec::new() };
+    let (mut summary, mut unread) = (Summary::default(), 0_u64);
+    let flow = verifier.verify_items(items, &expected, &bars, |artifact| {
+        summary.add(&artifact);
+        let read = !artifact.digests.is_empty();
+        unread += u64::from(!read);
+        if artifact.outcome.verdict() == Verdict::Bad || !read {
+            bars.pause(|| eprint!("{}", text::brief(&artifact, style)));
+        }
+        lock.files.extend(entry(&root, &artifact));
+        ControlFlow::Continue(())
+    });
+    drop(bars);
+    lock.files.sort_by(|a, b| a.path.cmp(&b.path));
+    if flow.is_break() {
+        eprintln!("mverify: stopped before every file was checked; no lock was written");
+        return Ok((None, Exit::NotProven));
+    }
+    if summary.bad > 0 {
+        eprintln!("mverify: what is bad is not pinned; no lock was written");
+        return Ok((None, Exit::ProvenBad));
+    }
+    if unread > 0 || lock.files.is_empty() {
+        let why = if unread > 0 { "not every file could be read" } else { "there is no file that a loader acts on" };
+        eprintln!("mverify: {why}; no lock was written");
+        return Ok((None, Exit::NotProven));
+    }
+    if summary.unknown > 0 && !args.common.quiet {
+        eprintln!("mverify: {} of these files are not proven safe; the lock only pins their content", summary.unknown);
+    }
+    Ok((Some(lock), Exit::Proven))
+}
+
+/// The directory to lock and, for a part of a hub cache, what it is a snapshot of.
+fn place(path: &Path) -> Result<(PathBuf, Option<Origin>)> {
+    match hub::snapshot(path) {
+        Ok(Some(snapshot)) => Ok((snapshot.root, Some(snapshot.origin))),
+        Ok(None) => Ok((path.to_owned(), None)),
+        Err(why) => bail!("{}: {why}", plain::path(path)),
+    }
+}
+
+fn entry(root: &Path, artifact: &Artifact) -> Option<Entry> {
+    let below = artifact.path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+    let path = below.or_else(|| artifact.path.file_name().map(Path::new))?;
+    let link = std::fs::symlink_metadata(&artifact.path).is_ok_and(|meta| meta.is_symlink());
+    Entry::of(artifact, path.to_owned(), link)
+}
+
+/// Writes the whole lock or nothing of it.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    std::fs::write(&temporary, text)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
+        .with_context(|| format!("cannot write {}", plain::path(path)))
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a.file_name() == b.file_name()
+        && matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,424 @@
+//! `mverify.lock`: what a directory holds, in a form that people review and git keeps. JSON lines: a head, then one file
+//! per line, sorted by path, so that a changed file is one changed line.
+//!
+//! It lists every file that a loader may act on: weights, archives, configuration, code, and what is none of these. Prose
+//! and pictures are left out. Bound: linear in the text, one record per line. Threat: a lock that two readers read
+//! differently, so members are declared once, none is unknown, names are relative and in one spelling, each stands once.
+
+use crate::digest::{Algorithm, Digest};
+use crate::finding::shown;
+use crate::format::Role;
+use crate::report::Artifact;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+/// Its usual name.
+pub const NAME: &str = "mverify.lock";
+
+/// The version that is written, and the newest that is read.
+const VERSION: u32 = 1;
+
+/// What a directory is expected to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Where it came from, where that is known.
+    pub origin: Option<Origin>,
+    /// The files, sorted by path, each path once.
+    pub files: Vec<Entry>,
+}
+
+/// A revision on the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Repository, as in `facebook/VGGT-1B`; data sets begin with `datasets/`, spaces with `spaces/`.
+    pub repo: String,
+    /// Commit, 40 hex digits.
+    pub commit: String,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Path below the directory, with `/`.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the content.
+    pub sha256: Digest,
+    /// Format name.
+    pub format: String,
+    /// Role name.
+    pub role: String,
+    /// It may be a symbolic link.
+    pub link: bool,
+    /// What `weights_only=True` gave, by torch version.
+    pub weights_only: BTreeMap<String, String>,
+    /// Its tensors, where they are known without loading.
+    pub tensors: Option<Tensors>,
+    /// Who signed it.
+    pub signed_by: Option<String>,
+}
+
+/// A digest of names, types and shapes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tensors {
+    /// How many.
+    pub count: u64,
+    /// SHA-256 over a line `name TAB dtype TAB shape` for each, sorted, names escaped as JSON.
+    pub outline: String,
+}
+
+/// Why a lock cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct Defect {
+    /// Line, from 1.
+    pub line: usize,
+    /// Why, in plain words.
+    pub why: String,
+}
+
+/// How a directory differs from its lock, or two locks from each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A file that was not there.
+    Added(PathBuf),
+    /// A file that is gone.
+    Missing(PathBuf),
+    /// Another content.
+    Changed(PathBuf),
+    /// The same content under another name.
+    Renamed(PathBuf, PathBuf),
+    /// A file became a link, or a link a file.
+    Linked(PathBuf, bool),
+    /// Another revision.
+    Origin(Option<Origin>, Option<Origin>),
+    /// The same bytes, judged otherwise by this version of mverify.
+    Judged(PathBuf),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeadLine {
+    mverify_lock: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLine {
+    path: String,
+    /// Base64 of the path's bytes, where they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    size: u64,
+    sha256: String,
+    format: String,
+    role: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    link: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    weights_only: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tensors: Option<Tensors>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
+}
+
+impl Lock {
+    /// Reads a lock.
+    ///
+    /// # Errors
+    /// The first defect, by line.
+    pub fn parse(text: &[u8]) -> Result<Lock, Defect> {
+        let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
+        let head: HeadLine = lines.next().map_or_else(|| Err(defect(1, "it is empty")), |(n, line)| json(n, line))?;
+        if head.mverify_lock != VERSION {
+            let why = format!("its version is {}, this mverify reads {VERSION}", head.mverify_lock);
+            return Err(defect(1, why));
+        }
+        let origin = match (head.hub, head.commit) {
+            (None, None) => None,
+            (Some(repo), Some(commit)) if is_commit(&commit) => Some(Origin { repo, commit }),
+            _ => return Err(defect(1, "hub and commit stand together, the commit as 40 hex digits in lower case")),
+        };
+        let mut files: Vec<Entry> = Vec::new();
+        let mut ended = false;
+        for (number, line) in lines {
+            if ended {
+                return Err(defect(number, "something follows an empty line"));
+            }
+            if line.is_empty() {
+                ended = true;
+                continue;
+            }
+            let entry = entry(number, line)?;
+            if files.last().is_some_and(|before| before.path >= entry.path) {
+                return Err(defect(number, "paths stand once each and sorted"));
+            }
+            files.push(entry);
+        }
+        if !ended {
+            return Err(defect(files.len() + 1, "the last line has no end: the lock was cut off"));
+        }
+        Ok(Lock { origin, files })
+    }
+
+    /// The text of the lock.
+    pub fn text(&self) -> String {
+        let head = HeadLine {
+            mverify_lock: VERSION,
+            hub: self.origin.as_ref().map(|origin| origin.repo.clone()),
+            commit: self.origin.as_ref().map(|origin| origin.commit.clone()),
+        };
+        let mut text = line(&head);
+        for entry in &self.files {
+            let bytes = entry.path.as_os_str().as_encoded_bytes();
+            text += &line(&FileLine {
+                path: entry.path.to_string_lossy().into_owned(),
+                path_base64: std::str::from_utf8(bytes).is_err().then(|| data_encoding::BASE64.encode(bytes)),
+                size: entry.size,
+                sha256: entry.sha256.to_string(),
+                format: entry.format.clone(),
+                role: entry.role.clone(),
+                link: entry.link,
+                weights_only: entry.weights_only.clone(),
+                tensors: entry.tensors.clone(),
+                signed_by: entry.signed_by.clone(),
+            });
+        }
+        text
+    }
+
+    /// The entry of a path.
+    pub fn get(&self, path: &Path) -> Option<&Entry> {
+        let at = self.files.binary_search_by(|entry| entry.path.as_path().cmp(path)).ok()?;
+        self.files.get(at)
+    }
+
+    /// What changed from `before` to this, in the order of paths; renamed files stand where they are now.
+    pub fn changes(&self, before: &Lock) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if self.origin != before.origin {
+            changes.push(Change::Origin(before.origin.clone(), self.origin.clone()));
+        }
+        let gone: HashMap<Digest, &Path> = before
+            .files
+            .iter()
+            .filter(|entry| self.get(&entry.path).is_none())
+            .map(|entry| (entry.sha256, entry.path.as_path()))
+            .collect();
+        let mut renamed = Vec::new();
+        let mut files = Vec::new();
+        for entry in &self.files {
+            match before.get(&entry.path) {
+                None => match gone.get(&entry.sha256) {
+                    Some(old) => {
+                        renamed.push(*old);
+                        files.push((&entry.path, Change::Renamed((*old).to_owned(), entry.path.clone())));
+                    }
+                    None => files.push((&entry.path, Change::Added(entry.path.clone()))),
+                },
+                Some(old) if old.sha256 != entry.sha256 || old.size != entry.size => {
+                    files.push((&entry.path, Change::Changed(entry.path.clone())));
+                }
+                Some(old) if old.link != entry.link => {
+                    files.push((&entry.path, Change::Linked(entry.path.clone(), entry.link)));
+                }
+                Some(old) if old != entry => files.push((&entry.path, Change::Judged(entry.path.clone()))),
+                Some(_) => {}
+            }
+        }
+        for entry in &before.files {
+            if self.get(&entry.path).is_none() && !renamed.contains(&entry.path.as_path()) {
+                files.push((&entry.path, Change::Missing(entry.path.clone())));
+            }
+        }
+        files.sort_by_key(|(path, _)| *path);
+        changes.extend(files.into_iter().map(|(_, change)| change));
+        changes
+    }
+}
+
+impl Entry {
+    /// The entry for a checked file; `None` if it needs none, or its content was not read.
+    pub fn of(artifact: &Artifact, path: PathBuf, link: bool) -> Option<Entry> {
+        if artifact.role == Role::Inert {
+            return None;
+        }
+        Some(Entry {
+            path,
+            size: artifact.size,
+            sha256: artifact.digests.get(Algorithm::Sha256)?,
+            format: artifact.format.to_owned(),
+            role: artifact.role.name().to_owned(),
+            link,
+            weights_only: artifact
+                .weights_only
+                .iter()
+                .filter(|_| artifact.role == Role::Loadable)
+                .map(|answer| (answer.torch.clone(), answer.outcome.name().to_owned()))
+                .collect(),
+            tensors: None,
+            signed_by: artifact.integrity.iter().find_map(|integrity| integrity.signer.clone()),
+        })
+    }
+}
+
+impl Change {
+    /// The change in a few words, with the path escaped.
+    pub fn words(&self) -> String {
+        let path = |path: &Path| shown(&path.to_string_lossy());
+        let origin = |origin: &Option<Origin>| match origin {
+            Some(origin) => format!("{}@{}", shown(&origin.repo), origin.commit),
+            None => "none".to_owned(),
+        };
+        match self {
+            Change::Added(p) => format!("added: {}", path(p)),
+            Change::Missing(p) => format!("missing: {}", path(p)),
+            Change::Changed(p) => format!("changed: {}", path(p)),
+            Change::Renamed(from, to) => format!("renamed: {} to {}", path(from), path(to)),
+            Change::Linked(p, true) => format!("became a symbolic link: {}", path(p)),
+            Change::Linked(p, false) => format!("became a regular file: {}", path(p)),
+            Change::Origin(from, to) => format!("origin: {} to {}", origin(from), origin(to)),
+            Change::Judged(p) => format!("the same bytes, judged otherwise: {}", path(p)),
+        }
+    }
+}
+
+/// True for a full commit id.
+pub(crate) fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn defect(line: usize, why: impl Into<String>) -> Defect {
+    Defect { line, why: why.into() }
+}
+
+fn json<'a, T: Deserialize<'a>>(number: usize, line: &'a [u8]) -> Result<T, Defect> {
+    serde_json::from_slice(line).map_err(|error| {
+        let text = error.to_string();
+        // serde counts lines of the one line it got
+        let why = text.split(" at line ").next().unwrap_or(&text);
+        defect(number, format!("{} (column {})", shown(why), error.column()))
+    })
+}
+
+fn line(value: &impl Serialize) -> String {
+    // neither maps with other keys than texts nor values that fail to serialize are among the types above
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+fn entry(number: usize, line: &[u8]) -> Result<Entry, Defect> {
+    let file: FileLine = json(number, line)?;
+    let path = match &file.path_base64 {
+        None => PathBuf::from(&file.path),
+        Some(text) => data_encoding::BASE64
+            .decode(text.as_bytes())
+            .ok()
+            .filter(|bytes| String::from_utf8_lossy(bytes) == file.path)
+            .and_then(|bytes| super::discover::path_of(&bytes))
+            .ok_or_else(|| defect(number, "path_base64 is not the path"))?,
+    };
+    let spelled: PathBuf = path.components().collect();
+    let normal = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if path.as_os_str().is_empty() || !normal || spelled.as_os_str() != path.as_os_str() || file.path.contains('\0') {
+        return Err(defect(number, format!("the path {} is not relative and plain", shown(&file.path))));
+    }
+    let sha256 = Digest::from_hex(file.sha256.as_bytes()).filter(|digest| digest.to_string() == file.sha256);
+    let Some(sha256) = sha256.filter(|digest| digest.as_bytes().len() == Algorithm::Sha256.size()) else {
+        return Err(defect(number, "sha256 is not 64 hex digits in lower case"));
+    };
+    Ok(Entry {
+        path,
+        size: file.size,
+        sha256,
+        format: file.format,
+        role: file.role,
+        link: file.link,
+        weights_only: file.weights_only,
+        tensors: file.tensors,
+        signed_by: file.signed_by,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(path: &str, content: u8) -> Entry {
+        Entry {
+            path: path.into(),
+            size: 7,
+            sha256: Digest::new(&[content; 32]).unwrap(),
+            format: "safetensors".into(),
+            role: "loadable".into(),
+            link: false,
+            weights_only: BTreeMap::from([("2.15.0".into(), "loads".into())]),
+            tensors: Some(Tensors { count: 2, outline: "ab".into() }),
+            signed_by: None,
+        }
+    }
+
+    fn lock(files: &[(&str, u8)]) -> Lock {
+        Lock { origin: None, files: files.iter().map(|(path, content)| some(path, *content)).collect() }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut before = lock(&[("a", 1), ("b/c", 2)]);
+        before.origin = Some(Origin { repo: "acme/bert".into(), commit: "0".repeat(40) });
+        #[cfg(unix)]
+        before.files.push(Entry { path: super::super::discover::path_of(b"x\xff").unwrap(), ..some("", 3) });
+        let text = before.text();
+        assert_eq!(Lock::parse(text.as_bytes()).unwrap(), before);
+        assert_eq!(text.lines().count(), before.files.len() + 1);
+    }
+
+    #[test]
+    fn two_readings_and_unsafe_names_are_refused() {
+        let good = lock(&[("a", 1), ("b", 2)]).text();
+        assert!(Lock::parse(good.as_bytes()).is_ok());
+        for (from, to) in [
+            ("\"path\":\"b\"", "\"path\":\"a\""),
+            ("\"path\":\"b\"", "\"path\":\"../b\""),
+            ("\"path\":\"b\"", "\"path\":\"/b\""),
+            ("\"path\":\"b\"", "\"path\":\"b/./c\""),
+            ("\"path\":\"b\"", "\"path\":\"b//c\""),
+            ("\"path\":\"b\"", "\"path\":\"b/\""),
+            ("\"path\":\"b\"", "\"path\":\"\""),
+            ("\"path\":\"b\"", "\"path\":\"b\\u0000\""),
+            ("\"size\":7", "\"size\":7,\"size\":8"),
+            ("\"size\":7", "\"size\":-7"),
+            ("\"size\":7", "\"size\":7,\"allow\":true"),
+            ("\"sha256\":\"01", "\"sha256\":\"0"),
+            ("\"sha256\":\"", "\"sha256\":\"AA"),
+            ("\"mverify_lock\":1", "\"mverify_lock\":2"),
+            ("\"mverify_lock\":1", "\"mverify_lock\":1,\"commit\":\"main\""),
+            ("}\n{\"path\":\"a\"", "}\n\n{\"path\":\"a\""),
+        ] {
+            let text = good.replacen(from, to, 1);
+            assert_ne!(text, good, "{from}");
+            assert!(Lock::parse(text.as_bytes()).is_err(), "{to}");
+        }
+        assert!(Lock::parse(good.trim_end().as_bytes()).is_err(), "cut off");
+        assert!(Lock::parse(b"").is_err());
+        assert_eq!(Lock::parse(b"{\"mverify_lock\":1}\nx\n").unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn changes_have_the_right_words() {
+        let before = lock(&[("a", 1), ("b", 2), ("c", 3), ("d", 4)]);
+        let mut now = lock(&[("a", 1), ("b", 9), ("d", 4), ("e", 3), ("f", 6)]);
+        now.files[2].link = true;
+        let words: Vec<String> = now.changes(&before).iter().map(Change::words).collect();
+        assert_eq!(words, ["changed: b", "became a symbolic link: d", "renamed: c to e", "added: f"]);
+        let words: Vec<String> = lock(&[("a", 1)]).changes(&before).iter().map(Change::words).collect();
+        assert_eq!(words, ["missing: b", "missing: c", "missing: d"]);
+    }
+}
