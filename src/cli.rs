@@ -5,9 +5,11 @@ mod check;
 mod exit;
 mod explain;
 mod hash;
+mod keygen;
 mod lock;
 mod output;
 mod progress;
+mod sign;
 mod verify;
 
 use args::{Cli, Command};
@@ -33,6 +35,8 @@ pub fn main() -> ExitCode {
         Some(Command::Hash(args)) => hash::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Lock(args)) => lock::run(&args),
+        Some(Command::Sign(args)) => sign::run(&args),
+        Some(Command::Keygen(args)) => keygen::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());

@@ -10,5 +10,5 @@ pub mod oms;
 pub mod sums;
 pub mod tree;
 
-pub use compare::{Comparison, Source};
+pub use compare::{Comparison, Source, shards};
 pub use tree::Tolerance;

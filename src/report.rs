@@ -13,6 +13,11 @@ pub mod json_v1;
 pub mod plain;
 pub mod text;
 
+/// Format of a file that was compared and not looked into.
+pub const NOT_SCANNED: &str = "not-scanned";
+/// Format of a signed manifest.
+pub const OMS_BUNDLE: &str = "oms-bundle";
+
 /// How much a source of expectations is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {

@@ -25,6 +25,10 @@ mod names;
 #[cfg(feature = "trust")]
 mod pem;
 #[cfg(feature = "trust")]
+mod private;
+#[cfg(feature = "trust")]
+mod sign;
+#[cfg(feature = "trust")]
 mod verify;
 
 pub use bundle::{Bundle, KeyNamed, MOST_BYTES, Material};
@@ -35,6 +39,10 @@ pub use check::Check;
 pub use discover::discover;
 #[cfg(feature = "trust")]
 pub use key::{Curve, PublicKey};
+#[cfg(feature = "trust")]
+pub use private::PrivateKey;
+#[cfg(feature = "trust")]
+pub use sign::{Statement, sign};
 #[cfg(feature = "trust")]
 pub use verify::{Anchor, How, Verified, verify};
 

@@ -26,6 +26,10 @@ pub enum Command {
     Hash(HashArgs),
     /// Hold a model against a signed manifest (OpenSSF Model Signing)
     Verify(VerifyArgs),
+    /// Sign a model (OpenSSF Model Signing)
+    Sign(super::sign::SignArgs),
+    /// Make a key to sign with
+    Keygen(super::keygen::KeygenArgs),
     /// Pin what a directory holds, in a file to review and to keep in git
     Lock(LockArgs),
     /// What a rule means, why it matters, what to do
@@ -302,7 +306,7 @@ fn sha256(text: &str) -> Result<Digest, String> {
 }
 
 /// A number with an optional binary unit.
-fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match text[digits.len()..].to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
         "" => 1,

@@ -3,9 +3,10 @@
 use super::args::{Color, Common, Format};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use mverify::Verdict;
 use mverify::report::json_v1::{ArtifactV1, LastLineV1, SCHEMA};
 use mverify::report::text::{self, Style};
-use mverify::report::{Artifact, Summary};
+use mverify::report::{Artifact, NOT_SCANNED, Summary};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 
@@ -17,6 +18,8 @@ pub struct Output {
     written: u64,
     /// One file was named: its report is the long one.
     single: bool,
+    /// Files that are what was signed get no line in the text.
+    terse: bool,
 }
 
 impl Output {
@@ -37,12 +40,18 @@ impl Output {
     }
 
     fn new(format: Format, to: Box<dyn Write>, style: Style, single: bool) -> Self {
-        Output { format, to: Box::new(BufWriter::new(to)), style, written: 0, single }
+        Output { format, to: Box::new(BufWriter::new(to)), style, written: 0, single, terse: false }
+    }
+
+    /// Leaves files that are what was signed out of the text, unless more was asked for.
+    pub fn terse(self) -> Self {
+        Output { terse: !self.style.verbose, ..self }
     }
 
     /// Writes one artifact.
     pub fn artifact(&mut self, artifact: &Artifact) -> Result<()> {
         match self.format {
+            Format::Text if self.terse && is_what_was_signed(artifact) => {}
             Format::Text if self.single => write!(self.to, "{}", text::full(artifact, self.style))?,
             Format::Text => write!(self.to, "{}", text::brief(artifact, self.style))?,
             Format::Json => {
@@ -85,6 +94,10 @@ impl Output {
         self.to.flush()?;
         Ok(())
     }
+}
+
+fn is_what_was_signed(artifact: &Artifact) -> bool {
+    artifact.outcome.verdict() == Verdict::Ok && artifact.format == NOT_SCANNED
 }
 
 /// `[FORMAT:]FILE`; without a format that is known, all of it is the file's name and the format is JSON.

@@ -37,7 +37,8 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         settings: &settings,
         map: map(),
     };
-    let mut outputs = Output::all(&args.common, args.format, &args.output, false)?;
+    let outputs = Output::all(&args.common, args.format, &args.output, false)?;
+    let mut outputs: Vec<Output> = outputs.into_iter().map(Output::terse).collect();
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);

@@ -7,12 +7,12 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
 use crate::outcome::{Outcome, Verdict};
-use crate::report::{Artifact, Integrity, Status, Trust};
+use crate::report::{Artifact, Integrity, NOT_SCANNED, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::{Scan, Settings};
 use crate::source::{FileSource, OpenOptions, ReadAt, View, Window};
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 /// A manifest and what it is worth.
@@ -228,7 +228,7 @@ impl<'m> Comparison<'m> {
         let findings: Vec<Finding> = finding.into_iter().collect();
         Artifact {
             path,
-            format: "unknown",
+            format: NOT_SCANNED,
             role: Role::Opaque,
             size,
             digests: Digests::default(),
@@ -254,7 +254,7 @@ fn differing(file: &FileSource, shards: &[Shard], algorithm: Algorithm) -> Resul
     let (mut differ, mut first) = (0_usize, None);
     for shard in shards {
         let whole = shard.range.end <= file.len();
-        if !whole || digest_of(file, shard, algorithm, &mut buffer)? != Some(shard.digest) {
+        if !whole || digest_of(file, &shard.range, algorithm, &mut buffer)? != Some(shard.digest) {
             differ += 1;
             first = first.or(Some(&shard.range));
         }
@@ -277,14 +277,14 @@ fn differing(file: &FileSource, shards: &[Shard], algorithm: Algorithm) -> Resul
 
 fn digest_of(
     file: &FileSource,
-    shard: &Shard,
+    range: &Range<u64>,
     algorithm: Algorithm,
     buffer: &mut [u8],
 ) -> io::Result<Option<crate::digest::Digest>> {
     let mut hasher = Hasher::new(&[algorithm], None).map_err(io::Error::other)?;
-    let mut at = shard.range.start;
-    while at < shard.range.end {
-        let left = usize::try_from(shard.range.end - at).unwrap_or(usize::MAX);
+    let mut at = range.start;
+    while at < range.end {
+        let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
         let window = file.window(at, left, buffer)?;
         let bytes = match window {
             Window::Direct(bytes) => bytes,
@@ -298,4 +298,22 @@ fn digest_of(
         at += bytes.len() as u64;
     }
     Ok(hasher.finish().get(algorithm))
+}
+
+/// The digests of a file's parts, each of `size` bytes but the last; an empty file is one empty part.
+///
+/// # Errors
+/// Where the file cannot be read, or changes meanwhile.
+pub fn shards(file: &FileSource, size: u64, algorithm: Algorithm) -> io::Result<Vec<Shard>> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut shards = Vec::new();
+    let mut start = 0;
+    while start < file.len() || shards.is_empty() {
+        let range = start..file.len().min(start.saturating_add(size.max(1)));
+        let digest = digest_of(file, &range, algorithm, &mut buffer)?.ok_or(io::ErrorKind::Unsupported)?;
+        start = range.end;
+        shards.push(Shard { range, digest });
+    }
+    file.settle()?;
+    Ok(shards)
 }

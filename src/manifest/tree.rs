@@ -95,6 +95,38 @@ fn single<'m>(path: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> Vec
     vec![place(kind)]
 }
 
+/// Everything below `root` that a manifest shall list, by name, and the path of each; nothing is tolerated but what git
+/// keeps and the user ignores. A single file is listed by its own name.
+///
+/// # Errors
+/// The first path that cannot be signed, and why.
+pub fn to_be_signed(root: &Path, tolerance: &Tolerance) -> Result<BTreeMap<String, PathBuf>, (PathBuf, String)> {
+    let nothing = Manifest {
+        algorithm: crate::digest::Algorithm::Sha256,
+        entries: BTreeMap::new(),
+        shard_size: None,
+        ignored: Vec::new(),
+        allow_symlinks: tolerance.allow_symlinks,
+        root: None,
+        subject: String::new(),
+    };
+    let mut files = BTreeMap::new();
+    for Place { path, kind } in places(root, &nothing, tolerance) {
+        if let Kind::Problem(finding) = kind {
+            return Err((path, finding.message));
+        }
+        let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+        let name = below.or_else(|| path.file_name().map(Path::new)).and_then(Path::to_str).map(str::to_owned);
+        let Some(name) = name else { return Err((path, "its name is not UTF-8".to_owned())) };
+        let name = if cfg!(windows) { name.replace('\\', "/") } else { name };
+        if let Err(refusal) = name::check(&name) {
+            return Err((path, refusal.message));
+        }
+        files.insert(name, path);
+    }
+    Ok(files)
+}
+
 struct Walk<'a, 'm> {
     root: &'a Path,
     manifest: &'m Manifest,

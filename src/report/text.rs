@@ -3,7 +3,7 @@
 //! Styled with ANSI colours when asked to; everything that comes from a file is escaped.
 
 use super::plain::{path, plain, whole};
-use super::{Artifact, Status, Summary, Trust};
+use super::{Artifact, NOT_SCANNED, OMS_BUNDLE, Status, Summary, Trust};
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::outcome::Verdict;
@@ -68,6 +68,10 @@ pub fn summary(s: &Summary, style: Style) -> String {
 
 fn headline(out: &mut String, a: &Artifact, style: Style) {
     let verdict = a.outcome.verdict();
+    if let Some(compared) = compared(a) {
+        let _ = writeln!(out, "{} {}: {compared}", badge(verdict, style), path(&a.path));
+        return;
+    }
     let says = match (verdict, a.role) {
         (Verdict::Ok, Role::Loadable) => "loading it runs no code of its own",
         (Verdict::Ok, _) => "it is what it says it is, and holds no code",
@@ -75,6 +79,20 @@ fn headline(out: &mut String, a: &Artifact, style: Style) {
         (Verdict::Bad, _) => "do not load this file",
     };
     let _ = writeln!(out, "{} {}: {says}", badge(verdict, style), path(&a.path));
+}
+
+/// What to say of a file that was only compared with a signed manifest, or of that manifest itself.
+fn compared(a: &Artifact) -> Option<String> {
+    let compared = a.integrity.first().filter(|_| [OMS_BUNDLE, NOT_SCANNED].contains(&a.format))?;
+    Some(match (a.outcome.verdict(), compared.status, &compared.signer) {
+        (Verdict::Ok, _, Some(signer)) if a.format == OMS_BUNDLE => format!("good signature by {}", plain(signer)),
+        (Verdict::Ok, Status::Match, _) => "is what was signed (not scanned)".to_owned(),
+        (Verdict::Ok, ..) => "not signed, and tolerated".to_owned(),
+        (Verdict::Unknown, ..) => "not proven".to_owned(),
+        (Verdict::Bad, Status::Mismatch, _) => "is NOT what was signed".to_owned(),
+        (Verdict::Bad, Status::Missing, _) => "is listed, and not there".to_owned(),
+        (Verdict::Bad, ..) => "do not load this model".to_owned(),
+    })
 }
 
 fn integrity(out: &mut String, a: &Artifact) {

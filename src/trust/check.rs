@@ -8,7 +8,7 @@ use crate::format::Role;
 use crate::manifest::oms::Refusal;
 use crate::manifest::{Comparison, Source, Tolerance};
 use crate::outcome::Outcome;
-use crate::report::{Artifact, Integrity, Status, Trust};
+use crate::report::{Artifact, Integrity, OMS_BUNDLE, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::Settings;
 use crate::source::{FileSource, OpenOptions, ReadAt};
@@ -83,7 +83,7 @@ impl Check<'_> {
         };
         Artifact {
             path: self.bundle.to_owned(),
-            format: "oms-bundle",
+            format: OMS_BUNDLE,
             role: Role::Config,
             size,
             digests: Digests::default(),

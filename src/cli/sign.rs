@@ -1,0 +1,261 @@
+//! `mverify sign`: a signed manifest of a model, once its own scan is not bad.
+
+use super::args::{Common, LimitArgs, size};
+use super::exit::Exit;
+use super::keygen::{PassphraseArgs, passphrase};
+use super::verify::below;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use mverify::digest::{Algorithm, Digest};
+use mverify::manifest::expected::Expectations;
+use mverify::manifest::oms::{Expected, Shard};
+use mverify::manifest::{Tolerance, shards, tree};
+use mverify::report::plain;
+use mverify::source::{FileSource, OpenOptions};
+use mverify::trust::{Certificate, PrivateKey, Statement, sign};
+use mverify::walk::Item;
+use mverify::{Verdict, Verifier};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug, Clone)]
+pub struct SignArgs {
+    /// The model: a directory, or a file
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The private key (PEM; P-256, P-384 or P-521)
+    #[arg(long, value_name = "PEM")]
+    pub key: PathBuf,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+    /// The certificate of the key (PEM), to sign with a certificate
+    #[arg(long, value_name = "PEM")]
+    pub cert: Option<PathBuf>,
+    /// Certificates between --cert and the root, each issued by the next; repeatable
+    #[arg(long, value_name = "PEM", requires = "cert")]
+    pub cert_chain: Vec<PathBuf>,
+    /// Where to write (default: PATH/model.sig for a directory, PATH.sig for a file)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace a signature that is already there
+    #[arg(long)]
+    pub force: bool,
+    /// List digests of parts of SIZE bytes, so that a mismatch tells where
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub shards: Option<u64>,
+    /// Hash: sha256, blake3 or blake2b
+    #[arg(long, value_name = "ALGORITHM", default_value = "sha256")]
+    pub hash: String,
+    /// Leave out this path of the model; repeatable. Verifiers must be told to ignore it too
+    #[arg(long, value_name = "PATH")]
+    pub ignore: Vec<PathBuf>,
+    /// Follow links to files inside the model
+    #[arg(long)]
+    pub allow_symlinks: bool,
+    /// Write what the Python client verifies where it differs from the specification
+    #[arg(long)]
+    pub compat_python: bool,
+    /// Sign even if the model's own scan is bad
+    #[arg(long)]
+    pub even_if_bad: bool,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &SignArgs) -> Result<Exit> {
+    let algorithm = match args.hash.as_str() {
+        "sha256" => Algorithm::Sha256,
+        "blake3" => Algorithm::Blake3,
+        "blake2b" => Algorithm::Blake2b512,
+        other => bail!("--hash {other}: expected sha256, blake3 or blake2b"),
+    };
+    anyhow::ensure!(args.shards != Some(0), "--shards 0: a part has at least one byte");
+    let key = key(args)?;
+    let chain = chain(args)?;
+    let directory = args.path.is_dir();
+    let output = output(args, directory)?;
+    let tolerance = tolerance(args, directory, &output)?;
+    let files = match tree::to_be_signed(&args.path, &tolerance) {
+        Ok(files) => files,
+        Err((path, why)) => {
+            eprintln!("mverify: not signed: {}: {why}", plain::plain(&path.to_string_lossy()));
+            return Ok(Exit::NotProven);
+        }
+    };
+    let Some(digests) = scanned(args, algorithm, &files)? else { return Ok(Exit::ProvenBad) };
+    let mut listed = BTreeMap::new();
+    for (name, path) in &files {
+        let expected = match (args.shards, digests.get(path)) {
+            (Some(size), _) => Expected::Shards(parts(path, size, algorithm, args)?),
+            (None, Some(digest)) => Expected::Whole(*digest),
+            (None, None) => {
+                eprintln!("mverify: not signed: {} could not be read", plain::plain(&path.to_string_lossy()));
+                return Ok(Exit::NotProven);
+            }
+        };
+        let name = if !directory && args.compat_python { "." } else { name.as_str() };
+        listed.insert(name.to_owned(), expected);
+    }
+    let statement = Statement {
+        subject: subject(&args.path),
+        algorithm,
+        files: listed,
+        shard_size: args.shards,
+        ignored: ignored(&tolerance, directory, &args.path, &output),
+        allow_symlinks: args.allow_symlinks,
+        compat_python: args.compat_python,
+    };
+    let made = statement.payload().and_then(|payload| sign(&payload, &key, &chain));
+    let bundle = match made {
+        Ok(bundle) => bundle,
+        Err(why) => {
+            eprintln!("mverify: not signed: {why}");
+            return Ok(Exit::NotProven);
+        }
+    };
+    write(&output, bundle.as_bytes(), args.force)?;
+    if !args.common.quiet {
+        let count = files.len();
+        println!("signed {count} {} with key {}", if count == 1 { "file" } else { "files" }, key.public().hint());
+        println!("wrote {}", output.display());
+    }
+    Ok(Exit::Proven)
+}
+
+fn key(args: &SignArgs) -> Result<PrivateKey> {
+    let named = || format!("the key {}", args.key.display());
+    let text = std::fs::read(&args.key).with_context(|| format!("cannot read {}", named()))?;
+    let phrase = if PrivateKey::is_encrypted(&text) { Some(passphrase(&args.passphrase, false)?) } else { None };
+    PrivateKey::from_pem(&text, phrase.as_deref()).map_err(|why| anyhow::anyhow!("{}: {why}", named()))
+}
+
+fn chain(args: &SignArgs) -> Result<Vec<Certificate>> {
+    let mut chain = Vec::new();
+    for path in args.cert.iter().chain(&args.cert_chain) {
+        let text = std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
+        let found = Certificate::from_pem(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+        chain.extend(found);
+    }
+    Ok(chain)
+}
+
+fn output(args: &SignArgs, directory: bool) -> Result<PathBuf> {
+    let output = match &args.output {
+        Some(path) => path.clone(),
+        None if directory => args.path.join("model.sig"),
+        None => {
+            let mut name = args.path.clone().into_os_string();
+            name.push(".sig");
+            PathBuf::from(name)
+        }
+    };
+    if output.exists() && !args.force {
+        bail!("{} is there already; --force replaces it", output.display());
+    }
+    Ok(output)
+}
+
+/// What is left out: git's files, what the user names, and the signature itself.
+fn tolerance(args: &SignArgs, directory: bool, output: &Path) -> Result<Tolerance> {
+    let mut ignore: Vec<String> = args.ignore.iter().map(|path| below(&args.path, path)).collect::<Result<_>>()?;
+    if directory {
+        ignore.extend(own_name(&args.path, output));
+    }
+    Ok(Tolerance { ignore, allow_symlinks: args.allow_symlinks, ..Tolerance::default() })
+}
+
+/// The name of the signature below the model, where it lies there.
+fn own_name(model: &Path, output: &Path) -> Option<String> {
+    let model = std::fs::canonicalize(model).ok()?;
+    let folder = match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = std::fs::canonicalize(folder).ok()?;
+    let path = folder.join(output.file_name()?);
+    path.strip_prefix(model).ok()?.to_str().map(str::to_owned)
+}
+
+fn ignored(tolerance: &Tolerance, directory: bool, model: &Path, output: &Path) -> Vec<String> {
+    if !directory {
+        return Vec::new();
+    }
+    let git = tree::GIT.map(str::to_owned);
+    tolerance.ignore.iter().cloned().chain(git).chain(own_name(model, output)).collect()
+}
+
+fn subject(model: &Path) -> String {
+    let whole = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
+    whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Scans and hashes the files, each read once. `None` where the scan is bad, which is told.
+fn scanned(
+    args: &SignArgs,
+    algorithm: Algorithm,
+    files: &BTreeMap<String, PathBuf>,
+) -> Result<Option<BTreeMap<PathBuf, Digest>>> {
+    let verifier = Verifier::builder()
+        .limits(args.limits.limits())
+        .digests(&[algorithm])
+        .threads(usize::from(args.common.threads.unwrap_or(0)))
+        .build()?;
+    let items: Vec<Item> = files.values().map(|path| Item::File(path.clone())).collect();
+    let mut digests = BTreeMap::new();
+    let (mut bad, mut unknown) = (0_usize, 0_usize);
+    let _ = verifier.verify_items(items, &Expectations::default(), &(), |artifact| {
+        match artifact.outcome.verdict() {
+            Verdict::Bad => {
+                bad += 1;
+                let path = plain::plain(&artifact.path.to_string_lossy());
+                for reason in artifact.reasons() {
+                    eprintln!("mverify: {path}: {reason}");
+                }
+            }
+            Verdict::Unknown => unknown += 1,
+            Verdict::Ok => {}
+        }
+        digests.extend(artifact.digests.get(algorithm).map(|digest| (artifact.path, digest)));
+        ControlFlow::Continue(())
+    });
+    if bad > 0 && !args.even_if_bad {
+        eprintln!("mverify: not signed: {bad} of the files are bad; --even-if-bad signs them all the same");
+        return Ok(None);
+    }
+    if unknown > 0 && !args.common.quiet {
+        eprintln!(
+            "mverify: note: {unknown} of the files could not be proven harmless; the signature does not say they are"
+        );
+    }
+    Ok(Some(digests))
+}
+
+fn parts(path: &Path, size: u64, algorithm: Algorithm, args: &SignArgs) -> Result<Vec<Shard>> {
+    let max_file_bytes = args.limits.limits().max_file_bytes;
+    let options = OpenOptions { follow: args.allow_symlinks, max_file_bytes, ..OpenOptions::default() };
+    let file = FileSource::open(path, &options)?;
+    let shards = shards(&file, size, algorithm).with_context(|| format!("cannot read {}", path.display()))?;
+    let empty = shards.last().is_none_or(|last| last.range.end == 0);
+    if empty && args.compat_python {
+        bail!("{} is empty, and the Python client's shards do not cover empty files", path.display());
+    }
+    Ok(shards)
+}
+
+/// Writes the signature, whole or not at all.
+fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    if !replace {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).with_context(cannot)?;
+        return file.write_all(bytes).with_context(cannot);
+    }
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(".new");
+    std::fs::write(&beside, bytes).with_context(cannot)?;
+    std::fs::rename(&beside, path).with_context(cannot)
+}
