@@ -31,6 +31,7 @@ pub mod source;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod torch;
+#[cfg(feature = "trust")]
 pub mod trust;
 pub mod verifier;
 pub mod walk;

@@ -4,6 +4,8 @@ mod cli;
 mod expected;
 mod lock;
 mod model;
+#[cfg(feature = "trust")]
+mod oms;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;

@@ -1,0 +1,391 @@
+//! Signed manifests: the shared vectors, trees that were changed after signing, and the reference client.
+
+use crate::tool::{Run, mverify};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn run(args: &[&str]) -> Run {
+    mverify(args)
+}
+
+/// The vectors, unpacked; `None` (and a word why) where they are not there.
+fn vectors() -> Option<tempfile::TempDir> {
+    let shared = std::env::var_os("MVERIFY_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
+    let archive = shared.join("oms-vectors.tar.gz");
+    if !archive.is_file() {
+        eprintln!("skipped: no vectors at {}", archive.display());
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let status = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(directory.path()).status();
+    assert!(status.unwrap().success());
+    Some(directory)
+}
+
+/// The directory below `root` that holds `name`.
+fn holding(root: &Path, name: &str) -> PathBuf {
+    let inside = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    [root.to_owned()].into_iter().chain(inside).find(|path| path.join(name).is_dir()).unwrap()
+}
+
+#[test]
+fn every_vector_is_judged_as_it_says() {
+    let Some(directory) = vectors() else { return };
+    let root = holding(directory.path(), "cases");
+    let mut wrong = Vec::new();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(root.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    for path in &cases {
+        let case: serde_json::Value = serde_json::from_slice(&fs::read(path.join("case.json")).unwrap()).unwrap();
+        let target = path.join(case["target"].as_str().unwrap());
+        let (bundle, key) = (path.join("bundle.sig"), root.join(case["public_key"].as_str().unwrap()));
+        let mut args = vec!["verify", target.to_str().unwrap(), "--manifest", bundle.to_str().unwrap()];
+        args.extend(["--key", key.to_str().unwrap(), "--format", "json"]);
+        args.extend(case["flags"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()));
+        let run = run(&args);
+        let expected = case["exit"].as_array().unwrap();
+        if !expected.iter().any(|code| *code == run.code) {
+            wrong.push(format!("{}: exit {} ({})\n{}", path.display(), run.code, case["why"], run.out));
+        }
+        // without its flags nothing that needs them passes, and with another key nothing passes at all
+        let other = root.join(if case["public_key"] == "keys/p256.pub" { "keys/p384.pub" } else { "keys/p256.pub" });
+        args[5] = other.to_str().unwrap();
+        assert_ne!(mverify(&args).code, 0, "{}", path.display());
+    }
+    assert!(cases.len() >= 30 && wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn real_bundles_of_old_versions_verify() {
+    let Some(directory) = vectors() else { return };
+    let root = holding(directory.path(), "historical").join("historical");
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let ca = path("keys/certificate/ca-cert.pem");
+    let key = path("keys/certificate/signing-key-pub.pem");
+    let trusted = path("trusted_root.json");
+    let (identity, issuer) = ("stefanb@us.ibm.com", "https://sigstore.verify.ibm.com/oauth2");
+    let leaf = path("keys/certificate/signing-key-cert.pem");
+    let int = path("keys/certificate/int-ca-cert.pem");
+    for (name, anchor, code) in [
+        ("v0.2.0-certificate", vec!["--ca", &ca, "--allow-legacy"], 0),
+        ("v0.2.0-certificate", vec!["--ca", &ca], 3),
+        ("v1.0.1-certificate", vec!["--ca", &ca], 0),
+        ("v1.0.1-certificate", vec!["--ca", &int], 0),
+        ("v1.0.1-certificate", vec!["--ca", &leaf], 0),
+        ("v1.0.1-certificate", vec!["--ca", &ca, "--subject", "intermediate-ca"], 0),
+        ("v1.0.1-certificate", vec!["--ca", &ca, "--subject", "CN=somebody"], 3),
+        ("v1.0.1-certificate", vec!["--ca", &ca, "--san", "somebody"], 3),
+        ("v1.0.1-certificate", vec!["--key", &key], 3),
+        ("v1.0.1-certificate", vec![], 3),
+        ("v1.0.1-elliptic-key", vec!["--key", &key], 0),
+        ("v1.0.1-elliptic-key", vec!["--ca", &ca], 3),
+        #[cfg(feature = "sigstore")]
+        ("v1.0.1-sigstore", vec!["--identity", identity, "--issuer", issuer], 0),
+        #[cfg(feature = "sigstore")]
+        ("v1.0.1-sigstore", vec!["--identity", identity, "--issuer", issuer, "--trusted-root", &trusted], 0),
+        #[cfg(feature = "sigstore")]
+        ("v1.0.1-sigstore", vec!["--identity", "x@us.ibm.com", "--issuer", issuer], 3),
+        #[cfg(feature = "sigstore")]
+        ("v1.0.1-sigstore", vec!["--identity", identity, "--issuer", "https://accounts.google.com"], 3),
+        #[cfg(feature = "sigstore")]
+        ("v1.0.1-elliptic-key", vec!["--identity", identity, "--issuer", issuer], 3),
+    ] {
+        let (model, bundle) = (path(&format!("{name}/model")), path(&format!("{name}/bundle.sig")));
+        let args = [vec!["verify", &model, "--manifest", &bundle, "--ignore", "ignore-me"], anchor].concat();
+        let run = run(&args);
+        assert_eq!(run.code, code, "{args:?}\n{}{}", run.out, run.err);
+    }
+    let _ = (trusted, identity, issuer);
+}
+
+/// A signed model in a directory of its own.
+struct Signed {
+    directory: tempfile::TempDir,
+}
+
+impl Signed {
+    fn new(sign: &[&str]) -> Signed {
+        let signed = Signed { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(signed.at("m/sub")).unwrap();
+        for (name, content) in
+            [("README.md", "some words\n"), ("config.json", "{}"), ("sub/x.txt", "0123456789"), ("empty.txt", "")]
+        {
+            fs::write(signed.at("m").join(name), content).unwrap();
+        }
+        let key = signed.path("k");
+        assert_eq!(run(&["keygen", "-o", &key]).code, 0);
+        signed.sign(sign);
+        signed
+    }
+    fn sign(&self, more: &[&str]) {
+        let (model, key) = (self.path("m"), self.path("k"));
+        let run = run(&[&["sign", &model, "--key", &key, "-q"], more].concat());
+        assert_eq!(run.code, 0, "{}", run.err);
+    }
+    fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+    fn path(&self, name: &str) -> String {
+        self.at(name).to_str().unwrap().to_owned()
+    }
+    fn verify(&self, more: &[&str]) -> Run {
+        let (model, bundle, key) = (self.path("m"), self.path("m/model.sig"), self.path("k.pub"));
+        run(&[&["verify", &model, "--manifest", &bundle, "--key", &key], more].concat())
+    }
+}
+
+#[test]
+fn a_changed_model_is_named_file_by_file() {
+    let signed = Signed::new(&[]);
+    let good = signed.verify(&[]);
+    assert_eq!(good.code, 0, "{}", good.out);
+    assert!(good.out.contains("good signature by key") && !good.out.contains("x.txt"), "{}", good.out);
+    fs::write(signed.at("m/sub/x.txt"), "0123x56789").unwrap();
+    fs::remove_file(signed.at("m/config.json")).unwrap();
+    fs::write(signed.at("m/sub/new.txt"), "").unwrap();
+    let run = signed.verify(&["--format", "json"]);
+    assert_eq!(run.code, 1);
+    let report = run.json();
+    let status = |name: &str| {
+        let artifacts = report["artifacts"].as_array().unwrap();
+        let artifact = artifacts.iter().find(|artifact| artifact["path"].as_str().unwrap().ends_with(name)).unwrap();
+        artifact["integrity"][0]["status"].as_str().unwrap().to_owned()
+    };
+    for (name, expected) in [
+        ("model.sig", "match"),
+        ("README.md", "match"),
+        ("sub/x.txt", "mismatch"),
+        ("config.json", "missing"),
+        ("sub/new.txt", "extra"),
+    ] {
+        assert_eq!(status(name), expected, "{name}");
+    }
+    assert_eq!(report["artifacts"][0]["integrity"][0]["trust"], "signed");
+}
+
+#[test]
+fn shards_tell_where_and_cover_empty_files() {
+    for hash in ["sha256", "blake3", "blake2b"] {
+        let signed = Signed::new(&["--shards", "4", "--hash", hash]);
+        assert_eq!(signed.verify(&[]).code, 0, "{hash}");
+        fs::write(signed.at("m/sub/x.txt"), "01234x6789").unwrap();
+        let run = signed.verify(&[]);
+        assert!(run.code == 1 && run.out.contains("bytes 4 to 8 are not what was signed"), "{}", run.out);
+        fs::write(signed.at("m/sub/x.txt"), "0123456789a").unwrap();
+        assert_eq!(signed.verify(&[]).code, 1, "one byte more");
+        fs::write(signed.at("m/sub/x.txt"), "01234567").unwrap();
+        assert_eq!(signed.verify(&[]).code, 1, "the last shard cut off");
+        fs::write(signed.at("m/sub/x.txt"), "0123456789").unwrap();
+        fs::write(signed.at("m/__init__.py"), "").unwrap();
+        assert_eq!(signed.verify(&[]).code, 1, "an empty file more");
+        fs::remove_file(signed.at("m/__init__.py")).unwrap();
+        fs::remove_file(signed.at("m/empty.txt")).unwrap();
+        assert_eq!(signed.verify(&[]).code, 1, "an empty file less");
+    }
+}
+
+#[test]
+fn the_verifier_decides_what_is_ignored() {
+    let signed = Signed::new(&["--ignore", "cache"]);
+    fs::create_dir(signed.at("m/cache")).unwrap();
+    fs::write(signed.at("m/cache/log.txt"), "a line of a log\n").unwrap();
+    assert_eq!(signed.verify(&[]).code, 0, "inert, and the signer left it out");
+    for (name, content) in [
+        ("cache/evil.pkl", &b"\x80\x04cos\nsystem\n(S'x'\ntR."[..]),
+        ("cache/evil.txt", b"cos\nsystem\n(S'x'\ntR."),
+        ("cache/__init__.py", b""),
+        ("cache/x.so", b"\x7fELF"),
+        ("cache/config.json", b"{}"),
+        ("cache/opaque", b"\x00\x01\x02\x03\xff\xfe"),
+    ] {
+        fs::write(signed.at("m").join(name), content).unwrap();
+        let run = signed.verify(&[]);
+        assert_eq!(run.code, 1, "{name}: {}", run.out);
+        assert_eq!(signed.verify(&["--ignore", "cache"]).code, 0, "{name}: the user named it");
+        fs::remove_file(signed.at("m").join(name)).unwrap();
+    }
+    fs::write(signed.at("m/notes.txt"), "words\n").unwrap();
+    assert_eq!(signed.verify(&[]).code, 1);
+    assert_eq!(signed.verify(&["--ignore-unsigned"]).code, 0);
+    assert_eq!(signed.verify(&["--ignore", "notes.txt"]).code, 0);
+    assert_eq!(signed.verify(&["--ignore", &signed.path("m/notes.txt")]).code, 0);
+    fs::write(signed.at("m/model.bin"), b"\x80\x04cos\nsystem\n(S'x'\ntR.").unwrap();
+    assert_eq!(signed.verify(&["--ignore-unsigned"]).code, 1, "a loader could load it");
+    fs::remove_file(signed.at("m/model.bin")).unwrap();
+    fs::create_dir(signed.at("m/.git")).unwrap();
+    fs::write(signed.at("m/.git/config"), "x").unwrap();
+    assert_eq!(signed.verify(&["--ignore", "notes.txt"]).code, 0, "git's own files");
+    fs::create_dir(signed.at("m/sub/.git")).unwrap();
+    fs::write(signed.at("m/sub/.git/config"), "x").unwrap();
+    assert_eq!(signed.verify(&["--ignore", "notes.txt"]).code, 1, "only at the top");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_refused_unless_recorded_and_allowed() {
+    use std::os::unix::fs::symlink;
+    let signed = Signed::new(&[]);
+    fs::rename(signed.at("m/sub/x.txt"), signed.at("m/sub/y.txt")).unwrap();
+    symlink("y.txt", signed.at("m/sub/x.txt")).unwrap();
+    assert_eq!(signed.verify(&[]).code, 1);
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 1, "not recorded");
+    let (model, key) = (signed.path("m"), signed.path("k"));
+    assert_eq!(run(&["sign", &model, "--key", &key, "--force"]).code, 3, "signing refuses links too");
+    signed.sign(&["--allow-symlinks", "--force"]);
+    assert_eq!(signed.verify(&[]).code, 1, "not allowed");
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 0);
+    // the same bytes, from outside
+    fs::write(signed.at("outside.txt"), "0123456789").unwrap();
+    fs::remove_file(signed.at("m/sub/x.txt")).unwrap();
+    symlink(signed.at("outside.txt"), signed.at("m/sub/x.txt")).unwrap();
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 1, "out of the model");
+    fs::remove_file(signed.at("m/sub/x.txt")).unwrap();
+    symlink("y.txt", signed.at("m/sub/x.txt")).unwrap();
+    symlink("sub", signed.at("m/more")).unwrap();
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 1, "a directory");
+    fs::remove_file(signed.at("m/more")).unwrap();
+    symlink("nowhere", signed.at("m/dangling")).unwrap();
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 1, "nowhere");
+    fs::remove_file(signed.at("m/dangling")).unwrap();
+    assert!(Command::new("mkfifo").arg(signed.at("m/pipe")).status().unwrap().success());
+    assert_eq!(signed.verify(&["--allow-symlinks"]).code, 3, "a pipe");
+}
+
+#[test]
+fn a_signature_proves_nothing_without_an_anchor() {
+    let signed = Signed::new(&[]);
+    let (model, bundle) = (signed.path("m"), signed.path("m/model.sig"));
+    let alone = run(&["verify", &model, "--manifest", &bundle, "--format", "json"]);
+    assert_eq!(alone.code, 3);
+    assert_eq!(alone.json()["artifacts"][0]["integrity"][0]["trust"], "self-asserted");
+    // found where it usually lies
+    assert_eq!(run(&["verify", &model, "--key", &signed.path("k.pub")]).code, 0);
+    for (args, code) in [
+        (vec!["verify", &model, "--key", "/no/such/key"], 2),
+        (vec!["verify", &model, "--key", &bundle], 3),
+        (vec!["verify", "/no/such/model", "--manifest", &bundle, "--key", &signed.path("k.pub")], 3),
+        (vec!["verify", &model, "--manifest", "/no/such/bundle", "--key", &signed.path("k.pub")], 3),
+        (vec!["verify", &model, "--identity", "x"], 2),
+    ] {
+        assert_eq!(run(&args).code, code, "{args:?}");
+    }
+}
+
+#[test]
+fn signing_refuses_what_it_should() {
+    let signed = Signed::new(&[]);
+    let (model, key) = (signed.path("m"), signed.path("k"));
+    assert_eq!(run(&["sign", &model, "--key", &key]).code, 2, "there is one already");
+    assert_eq!(run(&["keygen", "-o", &key]).code, 2, "there is one already");
+    fs::write(signed.at("m/evil.pkl"), b"\x80\x04cos\nsystem\n(S'x'\ntR.").unwrap();
+    assert_eq!(run(&["sign", &model, "--key", &key, "--force"]).code, 1, "its own scan is bad");
+    assert_eq!(run(&["sign", &model, "--key", &key, "--force", "--even-if-bad"]).code, 0);
+    let nothing = signed.path("nothing");
+    fs::create_dir(&nothing).unwrap();
+    assert_eq!(run(&["sign", &nothing, "--key", &key]).code, 3, "an empty model");
+    // encrypted keys
+    let (locked, phrase) = (signed.path("locked"), signed.path("phrase"));
+    fs::write(&phrase, "correct horse\n").unwrap();
+    assert_eq!(run(&["keygen", "-o", &locked, "--curve", "p521", "--passphrase-file", &phrase]).code, 0);
+    fs::remove_file(signed.at("m/evil.pkl")).unwrap();
+    assert_eq!(run(&["sign", &model, "--key", &locked, "--force"]).code, 2, "no passphrase");
+    assert_eq!(run(&["sign", &model, "--key", &locked, "--force", "--passphrase-file", &phrase]).code, 0);
+    assert_eq!(run(&["verify", &model, "--key", &signed.path("locked.pub")]).code, 0);
+}
+
+#[test]
+fn a_single_file_is_signed_by_its_name() {
+    let signed = Signed::new(&[]);
+    let (file, key, public) = (signed.path("m/README.md"), signed.path("k"), signed.path("k.pub"));
+    for compat in [&[][..], &["--compat-python"]] {
+        assert_eq!(run(&[&["sign", &file, "--key", &key, "--force", "-q"], compat].concat()).code, 0);
+        assert_eq!(run(&["verify", &file, "--key", &public]).code, 0, "{compat:?}");
+    }
+    let (renamed, bundle) = (signed.path("other.md"), signed.path("m/README.md.sig"));
+    fs::copy(&file, &renamed).unwrap();
+    assert_eq!(run(&["verify", &renamed, "--manifest", &bundle, "--key", &public]).code, 0, "the name . has no name");
+    assert_eq!(run(&["sign", &file, "--key", &key, "--force", "-q"]).code, 0);
+    assert_eq!(run(&["verify", &renamed, "--manifest", &bundle, "--key", &public]).code, 1);
+    fs::write(&file, "some other words\n").unwrap();
+    assert_eq!(run(&["verify", &file, "--key", &public]).code, 1);
+}
+
+/// The interpreter that has the reference client: `MVERIFY_PYTHON`, or `python3`. `None` (and a word why) without it.
+fn reference() -> Option<String> {
+    let python = std::env::var("MVERIFY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python).args(["-c", "import model_signing"]).current_dir(std::env::temp_dir()).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    eprintln!("skipped: {python} has no model_signing (pip install model-signing pyOpenSSL; MVERIFY_PYTHON)");
+    None
+}
+
+fn client(python: &str, directory: &Path, args: &[&str]) -> bool {
+    let output = Command::new(python).args(["-m", "model_signing"]).args(args).current_dir(directory).output().unwrap();
+    output.status.success()
+}
+
+#[test]
+fn the_reference_client_and_we_agree_on_keys() {
+    let Some(python) = reference() else { return };
+    for curve in ["p256", "p384", "p521"] {
+        let signed = Signed::new(&[]);
+        // names that sort differently as texts and as paths
+        for name in ["model-00001.txt", "model.txt", "é.txt"] {
+            fs::write(signed.at("m").join(name), name).unwrap();
+        }
+        fs::create_dir(signed.at("m/model")).unwrap();
+        fs::write(signed.at("m/model/x.txt"), "x").unwrap();
+        let (model, bundle, key) = (signed.path("m"), signed.path("m/model.sig"), signed.path(curve));
+        let public = signed.path(&format!("{curve}.pub"));
+        assert_eq!(run(&["keygen", "-o", &key, "--curve", curve]).code, 0);
+        assert_eq!(run(&["sign", &model, "--key", &key, "--force"]).code, 0);
+        let here = signed.directory.path();
+        assert!(
+            client(&python, here, &["verify", "key", &model, "--signature", &bundle, "--public_key", &public]),
+            "{curve}"
+        );
+        fs::remove_file(&bundle).unwrap();
+        assert!(
+            client(&python, here, &["sign", "key", &model, "--signature", &bundle, "--private_key", &key]),
+            "{curve}"
+        );
+        let run = run(&["verify", &model, "--key", &public]);
+        assert_eq!(run.code, 0, "{curve}: {}", run.out);
+        fs::write(signed.at("m/model/x.txt"), "y").unwrap();
+        assert_eq!(mverify(&["verify", &model, "--key", &public]).code, 1, "{curve}");
+        assert!(!client(&python, here, &["verify", "key", &model, "--signature", &bundle, "--public_key", &public]));
+        // a single file, as the client writes and reads it
+        let (file, single) = (signed.path("m/model.txt"), signed.path("single.sig"));
+        assert!(client(&python, here, &["sign", "key", &file, "--signature", &single, "--private_key", &key]));
+        assert_eq!(mverify(&["verify", &file, "--manifest", &single, "--key", &public]).code, 0);
+        assert_eq!(mverify(&["sign", &file, "--key", &key, "-o", &single, "--force", "--compat-python"]).code, 0);
+        assert!(client(&python, here, &["verify", "key", &file, "--signature", &single, "--public_key", &public]));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_network_is_needed() {
+    let Some(directory) = vectors() else { return };
+    let root = holding(directory.path(), "historical").join("historical/v1.0.1-sigstore");
+    let mut unshare = Command::new("unshare");
+    if !unshare.args(["-rn", "true"]).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: unshare -rn is not allowed here");
+        return;
+    }
+    let output = Command::new("unshare")
+        .args(["-rn", env!("CARGO_BIN_EXE_mverify"), "verify"])
+        .arg(root.join("model"))
+        .arg("--manifest")
+        .arg(root.join("bundle.sig"))
+        .args(["--ignore", "ignore-me", "--identity", "stefanb@us.ibm.com"])
+        .args(["--issuer", "https://sigstore.verify.ibm.com/oauth2"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
