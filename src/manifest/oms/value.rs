@@ -167,6 +167,7 @@ impl<'a> Object<'a> {
     pub(crate) fn need_text(&self, name: &str) -> Result<&str, Refusal> {
         self.need(name)?.text(name)
     }
+    #[cfg(any(test, feature = "trust"))]
     /// Refuses members of other names: nothing covers them, so they could only mislead.
     pub(crate) fn only(&self, names: &[&str]) -> Result<(), Refusal> {
         match self.0.iter().find(|(name, _)| !names.contains(&name.as_ref())) {
