@@ -5,9 +5,11 @@
 
 mod algorithm;
 mod hasher;
+mod lanes;
 mod many;
 mod pass;
 mod pool;
+mod worker;
 
 pub use algorithm::{Algorithm, Digest, Digests};
 pub use hasher::Hasher;

@@ -16,7 +16,7 @@ use sha2::Digest as _;
 /// assert_eq!(sha256.as_deref(), Some("b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"));
 /// # Ok::<(), mverify::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher {
     states: Vec<State>,
     declared: Option<u64>,

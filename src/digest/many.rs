@@ -1,15 +1,19 @@
 //! Many sources over all threads, results in the order of the input.
 //!
-//! Each thread takes a job, prepares it (opens, scans), hashes it, completes it, and takes the next. Bound: one job per
-//! thread in hand, and [`AHEAD`] results that wait for an earlier one.
+//! Each thread takes jobs, prepares them (opens, scans), hashes several at once, completes them, and takes the next.
+//! Bound: what a thread has in hand (see `worker`), and [`AHEAD`] results that wait for an earlier one.
 
-use super::pass::{Buffers, Context, PassError, Passed, Plan, Watch, run};
+use super::lanes::Kernels;
+use super::pass::{PassError, Passed, Plan, Watch};
 use super::pool::Pool;
+use super::worker::{Next, Worker};
 use crate::source::ReadAt;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How far results may run ahead of the oldest unfinished job.
-#[cfg(feature = "parallel")]
 const AHEAD: usize = 1024;
 
 /// A job after its first step.
@@ -40,47 +44,88 @@ pub fn many<J, S, C, R>(
     mut deliver: impl FnMut(R) -> ControlFlow<()>,
 ) -> ControlFlow<()>
 where
+    J: Send,
     S: ReadAt,
     R: Send,
 {
+    let stop = AtomicBool::new(false);
+    let mut worker = Worker {
+        prepare: &prepare,
+        complete: &complete,
+        watch,
+        stop: &stop,
+        kernels: Kernels::detected(),
+        parallel: false,
+    };
     #[cfg(feature = "parallel")]
     if let Some(threads) = pool.rayon() {
-        return parallel::many(threads, jobs, &prepare, &complete, watch, &mut deliver);
+        worker.parallel = true;
+        parallel::many(threads, jobs, &worker, &mut deliver);
+        return flow(&stop);
     }
-    let _ = pool;
-    let mut buffers = Buffers::default();
-    for (index, job) in jobs.enumerate() {
-        let context = Context { watch, job: index, stop: None };
-        if context.go_on().is_err() {
-            return ControlFlow::Break(());
+    let _ = (pool, &mut worker);
+    let jobs = RefCell::new(jobs.enumerate().peekable());
+    let delivered = Cell::new(0);
+    let mut order = Order::default();
+    let next = |_: bool| {
+        let mut jobs = jobs.borrow_mut();
+        match jobs.peek() {
+            _ if stop.load(Ordering::Relaxed) => return Next::End,
+            Some((index, _)) if *index >= delivered.get() + AHEAD => return Next::Later,
+            _ => {}
         }
-        deliver(one(job, &prepare, &complete, false, &mut buffers, &context))?;
-    }
-    ControlFlow::Continue(())
+        if watch.cancelled() {
+            stop.store(true, Ordering::Relaxed);
+            return Next::End;
+        }
+        match jobs.next() {
+            Some((index, job)) => Next::Job { index, job, last: jobs.peek().is_none() },
+            None => Next::End,
+        }
+    };
+    worker.work(next, |index, result| delivered.set(order.put(index, result, &stop, &mut deliver)));
+    flow(&stop)
 }
 
-fn one<J, S: ReadAt, C, R>(
-    job: J,
-    prepare: &impl Fn(J) -> Prepared<S, C, R>,
-    complete: &impl Fn(C, S, Result<Passed, PassError>) -> R,
-    parallel: bool,
-    buffers: &mut Buffers,
-    context: &Context<'_>,
-) -> R {
-    match prepare(job) {
-        Prepared::Done(result) => result,
-        Prepared::Hash { source, plan, carry } => {
-            let passed = run(&source, &plan, parallel, buffers, context);
-            complete(carry, source, passed)
+fn flow(stop: &AtomicBool) -> ControlFlow<()> {
+    if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// Results that wait for an earlier one.
+struct Order<R> {
+    waiting: BTreeMap<usize, R>,
+    delivered: usize,
+}
+
+impl<R> Default for Order<R> {
+    fn default() -> Self {
+        Order { waiting: BTreeMap::new(), delivered: 0 }
+    }
+}
+
+impl<R> Order<R> {
+    /// Takes a result and delivers those whose turn it is, until `deliver` breaks. Returns how many had their turn.
+    fn put(
+        &mut self,
+        index: usize,
+        result: R,
+        stop: &AtomicBool,
+        deliver: &mut impl FnMut(R) -> ControlFlow<()>,
+    ) -> usize {
+        self.waiting.insert(index, result);
+        while let Some(result) = self.waiting.remove(&self.delivered) {
+            self.delivered += 1;
+            if !stop.load(Ordering::Relaxed) && deliver(result).is_break() {
+                stop.store(true, Ordering::Relaxed);
+            }
         }
+        self.delivered
     }
 }
 
 #[cfg(feature = "parallel")]
 mod parallel {
     use super::*;
-    use std::collections::BTreeMap;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
     fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,20 +133,23 @@ mod parallel {
     }
 
     /// Lets a thread begin a job only if it is not too far ahead of what was delivered.
-    struct Gate {
+    struct Gate<'a> {
         delivered: Mutex<usize>,
         moved: Condvar,
-        stop: AtomicBool,
+        stop: &'a AtomicBool,
     }
 
-    impl Gate {
-        /// Waits for the turn of job `index`; false if there will be none.
-        fn pass(&self, index: usize) -> bool {
+    impl Gate<'_> {
+        fn is_open(&self, index: usize, delivered: usize) -> bool {
+            index < delivered.saturating_add(AHEAD) || self.stop.load(Ordering::Relaxed)
+        }
+        /// Waits for the turn of job `index`, if `wait`; false if it has not come.
+        fn pass(&self, index: usize, wait: bool) -> bool {
             let mut delivered = lock(&self.delivered);
-            while index >= delivered.saturating_add(AHEAD) && !self.stop.load(Ordering::Relaxed) {
+            while wait && !self.is_open(index, *delivered) {
                 delivered = self.moved.wait(delivered).unwrap_or_else(PoisonError::into_inner);
             }
-            !self.stop.load(Ordering::Relaxed)
+            self.is_open(index, *delivered)
         }
         fn delivered(&self, count: usize) {
             *lock(&self.delivered) = count;
@@ -115,7 +163,7 @@ mod parallel {
     }
 
     /// Closes the gate if a job panics, so that the others do not wait for its result for ever.
-    struct CloseOnPanic<'a>(&'a Gate);
+    struct CloseOnPanic<'a>(&'a Gate<'a>);
     impl Drop for CloseOnPanic<'_> {
         fn drop(&mut self) {
             if std::thread::panicking() {
@@ -124,16 +172,47 @@ mod parallel {
         }
     }
 
-    pub(super) fn many<J, S: ReadAt, C, R: Send>(
+    pub(super) fn many<J, S, C, R, P, F>(
         threads: &rayon::ThreadPool,
         jobs: impl Iterator<Item = J> + Send,
-        prepare: &(impl Fn(J) -> Prepared<S, C, R> + Sync),
-        complete: &(impl Fn(C, S, Result<Passed, PassError>) -> R + Sync),
-        watch: &dyn Watch,
+        worker: &Worker<'_, P, F>,
         deliver: &mut impl FnMut(R) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let gate = Gate { delivered: Mutex::new(0), moved: Condvar::new(), stop: AtomicBool::new(false) };
-        let jobs = Mutex::new(jobs.enumerate());
+    ) where
+        J: Send,
+        S: ReadAt,
+        R: Send,
+        P: Fn(J) -> Prepared<S, C, R> + Sync,
+        F: Fn(C, S, Result<Passed, PassError>) -> R + Sync,
+    {
+        let gate = Gate { delivered: Mutex::new(0), moved: Condvar::new(), stop: worker.stop };
+        let jobs = Mutex::new(jobs.enumerate().peekable());
+        let next = |wait: bool| {
+            let mut queue = lock(&jobs);
+            loop {
+                if gate.stop.load(Ordering::Relaxed) {
+                    return Next::End;
+                }
+                if worker.watch.cancelled() {
+                    gate.close();
+                    return Next::End;
+                }
+                let Some((index, _)) = queue.peek() else { return Next::End };
+                let index = *index;
+                if gate.pass(index, false) {
+                    break;
+                }
+                if !wait {
+                    return Next::Later;
+                }
+                drop(queue);
+                gate.pass(index, true);
+                queue = lock(&jobs);
+            }
+            match queue.next() {
+                Some((index, job)) => Next::Job { index, job, last: queue.peek().is_none() },
+                None => Next::End,
+            }
+        };
         let (sender, results) = mpsc::channel();
         // Handed out one per thread, so that the channel closes when the last thread is done.
         let senders = Mutex::new(vec![sender; threads.current_num_threads()]);
@@ -143,32 +222,14 @@ mod parallel {
             scope.spawn_broadcast(|_, _| {
                 let Some(sender) = lock(&senders).pop() else { return };
                 let _guard = CloseOnPanic(&gate);
-                let mut buffers = Buffers::default();
-                loop {
-                    let next = lock(&jobs).next();
-                    let Some((index, job)) = next else { return };
-                    let context = Context { watch, job: index, stop: Some(&gate.stop) };
-                    if !gate.pass(index) || context.go_on().is_err() {
-                        gate.close();
-                        return;
-                    }
-                    let _ = sender.send((index, one(job, prepare, complete, true, &mut buffers, &context)));
-                }
+                worker.work(next, |index, result| drop(sender.send((index, result))));
             });
-            let mut waiting = BTreeMap::new();
-            let mut count = 0;
+            let mut order = Order::default();
             for (index, result) in results {
-                waiting.insert(index, result);
-                while let Some(result) = waiting.remove(&count) {
-                    count += 1;
-                    if !gate.stop.load(Ordering::Relaxed) && deliver(result).is_break() {
-                        gate.close();
-                    }
-                }
+                let count = order.put(index, result, gate.stop, deliver);
                 gate.delivered(count);
             }
         });
-        if gate.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -178,7 +239,7 @@ mod tests {
     use crate::digest::{Algorithm, Digests, Hasher};
 
     fn bytes(job: usize) -> Vec<u8> {
-        let len = if job.is_multiple_of(97) { 3_000_000 } else { job * 37 % 5000 };
+        let len = if job % 997 == 500 { 1_500_000 } else { job * 37 % 3000 };
         (0..len).map(|i| (i * 31 + i / 251 + job) as u8).collect()
     }
 

@@ -8,8 +8,10 @@ use super::hasher::Hasher;
 use super::pool::Pool;
 use crate::scan::DeferredCrc;
 use crate::source::{Changed, ReadAt, Window};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Bytes of a mapping that are taken at once.
@@ -154,7 +156,7 @@ fn read(
     let len = source.len();
     let mut hasher =
         Hasher::new(&plan.algorithms, Some(len)).map_err(|error| PassError::Io(io::Error::other(error)))?;
-    let mut crcs = Crcs::new(&plan.crcs, len);
+    let mut crcs = Crcs::new(plan.crcs.as_slice(), len);
     let Buffers { now, next } = buffers;
     let size = usize::try_from(len).unwrap_or(usize::MAX).min(if parallel { READ_PARALLEL } else { READ }).max(1);
     for buffer in [&mut *now, &mut *next] {
@@ -208,8 +210,9 @@ fn work<W: Send>(
 
 /// Checks CRC-32 of parts while the whole goes by. Each byte is summed at most once: of parts that overlap, only the
 /// first is checked.
-struct Crcs<'a> {
-    parts: &'a [DeferredCrc],
+#[derive(Default)]
+pub(super) struct Crcs<'a> {
+    parts: Cow<'a, [DeferredCrc]>,
     /// Indices into `parts`, by start; those before `next` are done.
     order: Vec<usize>,
     next: usize,
@@ -219,7 +222,8 @@ struct Crcs<'a> {
 }
 
 impl<'a> Crcs<'a> {
-    fn new(parts: &'a [DeferredCrc], len: u64) -> Self {
+    pub(super) fn new(parts: impl Into<Cow<'a, [DeferredCrc]>>, len: u64) -> Self {
+        let parts = parts.into();
         let (mut order, mut mismatches, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
         for (index, part) in parts.iter().enumerate() {
             match part.range.start.cmp(&part.range.end) {
@@ -235,29 +239,29 @@ impl<'a> Crcs<'a> {
     }
 
     /// Takes `bytes`, which stand at `start`; calls come in order and without gaps.
-    fn update(&mut self, start: u64, bytes: &[u8]) {
+    pub(super) fn update(&mut self, start: u64, bytes: &[u8]) {
         let end = start.saturating_add(bytes.len() as u64);
         // Summed so far: from the start of the current part, or of these bytes.
         let mut at = start;
-        while let Some((index, part)) = self.current() {
-            let begun = part.range.start < start;
-            if part.range.start >= end {
+        while let Some((index, part, expected)) = self.current() {
+            let begun = part.start < start;
+            if part.start >= end {
                 return;
             }
-            if !begun && part.range.start < at {
+            if !begun && part.start < at {
                 self.unchecked.push(index);
                 self.next += 1;
                 continue;
             }
-            let from = part.range.start.max(start);
-            let to = part.range.end.min(end);
+            let from = part.start.max(start);
+            let to = part.end.min(end);
             let piece = usize::try_from(from - start).ok().zip(usize::try_from(to.saturating_sub(start)).ok());
             self.sum.update(piece.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default());
-            if part.range.end > end {
+            if part.end > end {
                 return;
             }
             let sum = std::mem::take(&mut self.sum).finalize();
-            if sum != part.expected {
+            if sum != expected {
                 self.mismatches.push(index);
             }
             at = at.max(to);
@@ -265,13 +269,13 @@ impl<'a> Crcs<'a> {
         }
     }
 
-    fn current(&self) -> Option<(usize, &'a DeferredCrc)> {
+    fn current(&self) -> Option<(usize, Range<u64>, u32)> {
         let index = *self.order.get(self.next)?;
-        Some((index, self.parts.get(index)?))
+        self.parts.get(index).map(|part| (index, part.range.clone(), part.expected))
     }
 
     /// Indices of mismatches, and of parts that were not checked.
-    fn finish(mut self) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn finish(mut self) -> (Vec<usize>, Vec<usize>) {
         self.unchecked.extend(self.order.iter().skip(self.next));
         self.mismatches.sort_unstable();
         self.unchecked.sort_unstable();
@@ -317,7 +321,7 @@ mod tests {
                 .to_vec();
         crcs[5].expected ^= 1;
         for pieces in [1, 7, 10, 333, 1000] {
-            let mut sums = Crcs::new(&crcs, 1000);
+            let mut sums = Crcs::new(crcs.as_slice(), 1000);
             let mut at = 0;
             for piece in bytes.chunks(pieces) {
                 sums.update(at, piece);
