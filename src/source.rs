@@ -37,13 +37,18 @@ pub trait ReadAt: Send + Sync {
         Ok(Cow::Owned(buf))
     }
     /// The bytes from `offset` on, for one sequential pass that hashes: they agree with every copy handed out before, or
-    /// the call fails with [`Changed`]. Gives at least one byte when `offset < len()`, at most about `most`, and may end
-    /// early. Bytes that are not in memory are read into `buf`, which must not be empty. The default reads.
+    /// the call fails with [`Changed`]. Gives at least one byte when `offset < len()`, at most `most`, and may end early.
+    /// Bytes that are not in memory are read into `buf`, which must not be empty; who asks for no more than fits there
+    /// gets no mapping. The default reads.
     fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
         let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
         let n = left.min(most).min(buf.len());
         self.read_at(offset, &mut buf[..n])?;
         Ok(Window::Read(n))
+    }
+    /// A hint that these bytes are read next, by another thread: fetches them if that is cheaper done ahead.
+    fn prefetch(&self, range: Range<u64>) {
+        let _ = range;
     }
     /// Call when the last byte was read: fails with [`Changed`] if the bytes may have changed since the source was
     /// opened. Memory cannot change.
@@ -115,6 +120,9 @@ impl ReadAt for Box<dyn ReadAt> {
     }
     fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
         (**self).window(offset, most, buf)
+    }
+    fn prefetch(&self, range: Range<u64>) {
+        (**self).prefetch(range)
     }
     fn settle(&self) -> io::Result<()> {
         (**self).settle()

@@ -177,8 +177,18 @@ fn read(
         }
         let start = at;
         at += bytes.len() as u64;
-        let ahead = || if at < len { source.window(at, MAPPED, next) } else { Ok(Window::Direct(&[])) };
-        let coming = work(&mut hasher, &mut crcs, start, bytes, parallel, ahead);
+        let ahead = || {
+            let window = if at < len { source.window(at, MAPPED, next)? } else { Window::Direct(&[]) };
+            // BLAKE3 alone has all threads at work, and each meets its own page faults.
+            if let Window::Direct(bytes) = window
+                && parallel
+                && plan.algorithms != [Algorithm::Blake3]
+            {
+                source.prefetch(at..at + bytes.len() as u64);
+            }
+            Ok(window)
+        };
+        let coming: io::Result<_> = work(&mut hasher, &mut crcs, start, bytes, parallel, ahead);
         context.watch.advanced(context.job, bytes.len() as u64);
         fetched = coming?;
         std::mem::swap(now, next);

@@ -14,10 +14,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-/// Bytes that are read of a source at once.
-const READ: usize = 64 << 10;
-/// Bytes of a mapping that are taken at once.
-const MAPPED: usize = 256 << 10;
+/// Bytes that are read of a source at once. Sixteen such buffers stay in the cache of a core. Files are never mapped
+/// here: for pieces of this size reading measured faster than the page faults of a mapping.
+const READ: usize = 32 << 10;
 
 /// What the queue says.
 pub(super) enum Next<J> {
@@ -68,9 +67,9 @@ impl<P, F> Worker<'_, P, F> {
         let mut buffers = Buffers::default();
         let mut spare: Vec<Vec<u8>> = Vec::new();
         let mut running: Vec<Running<S, C>> = Vec::new();
+        let mut width = 1;
         loop {
-            let mut room = running.len().max(1).min(lanes::MOST - running.len());
-            while room > 0 {
+            while running.len() < width {
                 let (index, job, last) = match next(running.is_empty()) {
                     Next::Job { index, job, last } => (index, job, last),
                     Next::Later => break,
@@ -93,8 +92,8 @@ impl<P, F> Worker<'_, P, F> {
                 }
                 self.watch.started(index, source.len());
                 running.push(Running::new(index, source, plan, carry, spare.pop().unwrap_or_default()));
-                room -= 1;
             }
+            width = lanes::MOST.min(2 * width);
             self.round(&mut running);
             let mut i = 0;
             while let Some(candidate) = running.get_mut(i) {
@@ -258,7 +257,7 @@ fn fetch<'a>(
     have: &mut Range<usize>,
 ) -> Result<(&'a [u8], bool), PassError> {
     let (bytes, buffered) = if have.start >= have.end {
-        match source.window(at, MAPPED, buffer)? {
+        match source.window(at, READ.min(buffer.len()), buffer)? {
             Window::Direct(bytes) => (bytes, false),
             Window::Read(n) => {
                 *have = 0..n;

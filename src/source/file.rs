@@ -168,12 +168,27 @@ impl ReadAt for FileSource {
         drop(pages);
         let n = usize::try_from(free).unwrap_or(usize::MAX).min(most);
         #[cfg(all(feature = "mmap", unix))]
-        if let Some(map) = &self.map {
+        if most > buf.len()
+            && let Some(map) = &self.map
+        {
             return map.window(offset, n).map(Window::Direct);
         }
         let n = n.min(buf.len());
         self.fetch(offset, &mut buf[..n])?;
         Ok(Window::Read(n))
+    }
+
+    fn prefetch(&self, range: Range<u64>) {
+        #[cfg(all(feature = "mmap", unix))]
+        if let Some(map) = &self.map
+            && range.start <= range.end
+            && range.end <= self.stamp.len
+            && let Ok(n) = usize::try_from(range.end - range.start)
+        {
+            map.prefetch(range.start, n);
+        }
+        #[cfg(not(all(feature = "mmap", unix)))]
+        let _ = range;
     }
 
     fn settle(&self) -> io::Result<()> {

@@ -164,14 +164,21 @@ impl Mapping {
         Some(Mapping { slot: number, map })
     }
 
-    /// A part of the mapping, its pages fetched: from here on it can be read without page faults.
+    /// A part of the mapping.
     pub(super) fn window(&self, offset: u64, n: usize) -> io::Result<&[u8]> {
         let start = usize::try_from(offset).map_err(|_| Changed)?;
-        let bytes = self.map.get(start..start.saturating_add(n)).ok_or(Changed)?;
-        // Older kernels do not know this advice, and then the pages come one by one. Errors show when they are read.
+        Ok(self.map.get(start..start.saturating_add(n)).ok_or(Changed)?)
+    }
+
+    /// Fetches pages, so that whoever reads them has no page faults. Older kernels do not know the advice, and then the
+    /// pages come one by one; errors show when they are read.
+    pub(super) fn prefetch(&self, offset: u64, n: usize) {
         #[cfg(target_os = "linux")]
-        let _ = self.map.advise_range(memmap2::Advice::PopulateRead, start, n);
-        Ok(bytes)
+        if let Ok(start) = usize::try_from(offset) {
+            let _ = self.map.advise_range(memmap2::Advice::PopulateRead, start, n);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, n);
     }
 
     /// True if a page was missing when it was touched: the file has shrunk, or the disk failed.
