@@ -83,25 +83,42 @@ impl Loading {
 /// Answers for each version in `settings` (the newest known where none is named). `name` is the file's name: torch from
 /// 2.13 dispatches `.safetensors` by it.
 pub fn weights_only(view: &View<'_>, name: &str, settings: &Settings) -> Vec<Answer> {
+    let mut subject = Subject::new(*view, name, &settings.limits);
+    each_version(settings, |version, asked| match version {
+        Some(version) => subject.answer(version, asked),
+        None => {
+            let known = Version::NEWEST.minor();
+            let reason = format!("the rules of this torch version are not known; known are 1.13 to {known}");
+            unprovable(asked, "unknown version", reason)
+        }
+    })
+}
+
+/// The answers for a file that could not be read.
+pub fn unread(settings: &Settings) -> Vec<Answer> {
+    each_version(settings, |_, asked| unprovable(asked, "unread", "the file could not be read".into()))
+}
+
+/// The names of the known versions from this one on; `None` if it is not known.
+pub fn versions_from(version: &str) -> Option<Vec<&'static str>> {
+    let first = Version::resolve(version)?;
+    Some(std::iter::successors(Some(first), |version| version.next()).map(Version::name).collect())
+}
+
+fn each_version(settings: &Settings, mut answer: impl FnMut(Option<Version>, &str) -> Answer) -> Vec<Answer> {
     let newest = [Version::NEWEST.name().to_owned()];
     let asked = if settings.torch_versions.is_empty() { newest.as_slice() } else { &settings.torch_versions };
-    let mut subject = Subject::new(*view, name, &settings.limits);
-    asked
-        .iter()
-        .map(|asked| match Version::resolve(asked) {
-            Some(version) => subject.answer(version, asked),
-            None => Answer {
-                torch: asked.clone(),
-                outcome: Loading::Unprovable,
-                rule: "unknown version".into(),
-                global: None,
-                reason: format!(
-                    "the rules of this torch version are not known; known are 1.13 to {}",
-                    Version::NEWEST.minor()
-                ),
-                missing: Vec::new(),
-                warnings: Vec::new(),
-            },
-        })
-        .collect()
+    asked.iter().map(|asked| answer(Version::resolve(asked), asked)).collect()
+}
+
+fn unprovable(asked: &str, rule: &str, reason: String) -> Answer {
+    Answer {
+        torch: asked.to_owned(),
+        outcome: Loading::Unprovable,
+        rule: rule.to_owned(),
+        global: None,
+        reason,
+        missing: Vec::new(),
+        warnings: Vec::new(),
+    }
 }

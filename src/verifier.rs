@@ -20,6 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod notes;
+
 /// What the user demands of loadable files besides a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -47,6 +49,7 @@ pub struct Verifier {
     fail_on: Severity,
     required: Vec<Proof>,
     wanted: Wanted,
+    describe: bool,
     map: bool,
     pool: Pool,
 }
@@ -61,6 +64,7 @@ pub struct Builder {
     fail_on: Severity,
     required: Vec<Proof>,
     wanted: Wanted,
+    describe: bool,
     map: bool,
     threads: usize,
 }
@@ -117,6 +121,12 @@ impl Builder {
         self.wanted.rewritten = Some(path.into());
         self
     }
+    /// Also says in a sentence which torch versions take the file ([`Artifact::loading`]; default: no). Costs another
+    /// reading of the pickle for each set of rules that it touches.
+    pub fn describe(mut self, describe: bool) -> Self {
+        self.describe = describe;
+        self
+    }
     /// Maps files instead of reading them: two to three times faster, but the process must survive SIGBUS (the binary
     /// installs a guard).
     pub fn map(mut self, map: bool) -> Self {
@@ -138,8 +148,8 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder { settings, algorithms, fail_on, required, wanted, map, threads } = self;
-        Ok(Verifier { settings, algorithms, fail_on, required, wanted, map, pool: Pool::new(threads)? })
+        let Builder { settings, algorithms, fail_on, required, wanted, describe, map, threads } = self;
+        Ok(Verifier { settings, algorithms, fail_on, required, wanted, describe, map, pool: Pool::new(threads)? })
     }
 }
 
@@ -152,6 +162,7 @@ impl Verifier {
             fail_on: Severity::High,
             required: Vec::new(),
             wanted: Wanted { discover: true, ..Wanted::default() },
+            describe: false,
             map: false,
             threads: 1,
         }
@@ -256,8 +267,13 @@ impl Verifier {
         let mut scan = Scan::new(&self.settings);
         let identity = format::examine(view, name, &mut scan);
         let weights_only = torch::weights_only(view, name, &self.settings);
+        if identity.format.starts_with("torch") {
+            notes::notes(&weights_only, &self.settings).into_iter().for_each(|note| scan.find(note));
+        }
+        let about_torch = identity.role == Role::Loadable && self.describe;
+        let loading = if about_torch { torch::summary(view, name, &self.settings) } else { String::new() };
         let (findings, deferred) = scan.finish();
-        Parsed { identity, weights_only, findings, deferred }
+        Parsed { identity, weights_only, loading, findings, deferred }
     }
 
     fn conclude(
@@ -269,7 +285,7 @@ impl Verifier {
         passed: Result<Passed, PassError>,
         expected: &Expectations,
     ) -> Artifact {
-        let Parsed { identity, weights_only, mut findings, .. } = parsed;
+        let Parsed { identity, weights_only, loading, mut findings, .. } = parsed;
         let passed = passed.unwrap_or_else(|error| {
             findings.push(match error {
                 PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
@@ -304,7 +320,7 @@ impl Verifier {
             outcome: Outcome::judge(&findings, self.fail_on),
             findings,
             weights_only,
-            loading: String::new(),
+            loading,
             integrity,
         }
     }
@@ -323,7 +339,7 @@ impl Verifier {
             digests,
             outcome: Outcome::judge(&findings, self.fail_on),
             findings,
-            weights_only: Vec::new(),
+            weights_only: torch::unread(&self.settings),
             loading: String::new(),
             integrity,
         }
@@ -337,6 +353,7 @@ type Source = Box<dyn ReadAt>;
 struct Parsed {
     identity: Identity,
     weights_only: Vec<Answer>,
+    loading: String,
     findings: Vec<Finding>,
     deferred: Vec<DeferredCrc>,
 }

@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
     let stop = interruptible()?;
-    let verifier = verifier(args, hash, stop.clone())?;
+    let verifier = verifier(args, hash, stop.clone())?.describe(single).build()?;
     if args.sha256.is_some() && items.len() != 1 {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
@@ -126,7 +126,7 @@ fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
+fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Builder> {
     let mut algorithms = Vec::new();
     if hash {
         algorithms = super::hash::algorithms(&args.digest)?;
@@ -153,7 +153,7 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Verifier> {
     for proof in &args.require {
         builder = require(builder, proof)?;
     }
-    Ok(builder.build()?)
+    Ok(builder)
 }
 
 fn require(builder: Builder, proof: &str) -> Result<Builder> {
@@ -164,7 +164,11 @@ fn require(builder: Builder, proof: &str) -> Result<Builder> {
             "manifest" => Proof::Manifest,
             _ => bail!("--require {proof}: expected weights-only, weights-only>=VERSION, signature or manifest"),
         }),
-        Some(("weights-only", version)) => builder.require(Proof::WeightsOnly).torch(version),
+        Some(("weights-only", version)) => {
+            let versions = mverify::torch::versions_from(version)
+                .with_context(|| format!("--require {proof}: the rules of that torch version are not known"))?;
+            versions.into_iter().fold(builder.require(Proof::WeightsOnly), Builder::torch)
+        }
         Some(_) => bail!("--require {proof}: only weights-only takes a version"),
     })
 }

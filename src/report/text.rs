@@ -31,7 +31,7 @@ pub fn full(a: &Artifact, style: Style) -> String {
         line(&mut out, algorithm.name(), &digest.to_string());
     }
     if !a.loading.is_empty() {
-        line(&mut out, "torch", &plain(&a.loading));
+        line(&mut out, "torch", &whole(&a.loading));
     }
     integrity(&mut out, a);
     findings(&mut out, a, style);

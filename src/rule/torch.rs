@@ -6,6 +6,12 @@ rules! {
     CORRUPT_STORAGE = "MV-TOR-001" High Bad, "a storage does not have the size its tensor claims",
         why: "torch before 2.10 reads past such a storage (CVE-2026-24747), and mmap=True reads into the next record on every version.",
         todo: "Do not load this file. Fetch it again, and report it if it stays so.", fixture: "torch/storage_size.pt";
+    WEIGHTS_ONLY_REFUSES = "MV-TOR-002" Medium Note, "torch.load(weights_only=True) refuses the file",
+        why: "weights_only=True is torch's default since 2.6 and loads only what its own list allows. This file needs more, or uses an opcode that is not allowed.",
+        todo: "Where an add_safe_globals call is shown you may use it; otherwise save the checkpoint again with tensors and plain values only.", fixture: "torch/namespace.pt";
+    DANGEROUS_VERSION = "MV-TOR-003" Medium Note, "dangerous on a torch version that was asked for",
+        why: "weights_only=True did not protect on this version: TorchScript and tar files ran their code up to 2.5.1 (CVE-2025-32434), and SETITEM and storage sizes were unchecked up to 2.9.1 (CVE-2026-24747).",
+        todo: "Load it with torch 2.10 or newer.", fixture: "";
     MALFORMED_ARCHIVE = "MV-TOR-101" Medium Unproven, "not an archive torch.load takes",
         why: "A torch zip has one root folder with data.pkl and version in it. torch refuses this one, or reads it otherwise than it looks.",
         todo: "Fetch the file again, or save it again with torch.save.", fixture: "torch/no_version.pt";

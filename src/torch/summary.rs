@@ -32,12 +32,13 @@ pub fn summary(view: &View<'_>, name: &str, settings: &Settings) -> String {
             format!("loads with weights_only=True on torch >= {}{why}", first.minor())
         }
         (None, Some((first, _, answer))) => {
+            let loads_somewhere = runs.iter().any(|(_, _, a)| a.outcome == Loading::Loads);
             let range = match runs.iter().rev().find(|(_, _, a)| a.outcome == Loading::Loads) {
                 Some((start, end, _)) if start == end => format!("; only torch {} loads it", start.minor()),
                 Some((start, end, _)) => format!("; it loads on torch {} to {}", start.minor(), end.minor()),
                 None => String::new(),
             };
-            let since = if *first == Version::V1_13 { String::new() } else { format!(" from torch {}", first.minor()) };
+            let since = if !loads_somewhere { String::new() } else { format!(" from torch {}", first.minor()) };
             let claim = match answer.outcome {
                 Loading::Unprovable => "it cannot be said whether weights_only=True loads it",
                 _ => "does not load with weights_only=True",

@@ -10,3 +10,4 @@ mod report;
 #[cfg(feature = "schema")]
 mod schema;
 mod tool;
+mod weights_only;
