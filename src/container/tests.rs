@@ -75,18 +75,6 @@ fn what_torch_writes_is_no_bad_container() {
 }
 
 #[test]
-fn every_fixture_triggers_its_rule() {
-    for rule in rule::container::ALL.iter().chain(rule::torch::ALL).copied().filter(|r| !r.fixture.is_empty()) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(rule.fixture);
-        let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {}: {e}", rule.id, rule.fixture));
-        let found = examine(&bytes, rule.fixture);
-        assert!(found.has(rule), "{} {}: {:#?}", rule.id, rule.fixture, found.findings);
-        let expected = rule.effect == rule::Effect::Note;
-        assert_eq!(found.verdict() == Verdict::Ok, expected, "{} {}: {:#?}", rule.id, rule.fixture, found.findings);
-    }
-}
-
-#[test]
 fn plain_fixtures_pass() {
     for name in ["weights.pt", "container/plain.zip", "torch/plain.legacy.pt"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);

@@ -7,6 +7,7 @@ mod model;
 #[cfg(feature = "trust")]
 mod oms;
 mod report;
+mod rules;
 #[cfg(feature = "schema")]
 mod schema;
 mod tool;
