@@ -133,10 +133,6 @@ impl<'a> Scan<'a> {
     /// Ends the scan: the findings in report order, and the checks left to the bulk pass.
     pub fn finish(mut self) -> (Vec<Finding>, Vec<DeferredCrc>) {
         self.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        // a member that was opened for two readings is summed once
-        self.deferred
-            .sort_by(|a, b| (a.range.start, a.range.end, &a.member).cmp(&(b.range.start, b.range.end, &b.member)));
-        self.deferred.dedup();
         (self.findings, self.deferred)
     }
 }
