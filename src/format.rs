@@ -109,6 +109,10 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Gguf => gguf::check(view, scan),
         Kind::SentencePiece => sentencepiece::check(view, scan),
         Kind::Image(picture) => image::check(view, picture, scan),
+        Kind::Text(_) if polyglot::is_zlib(view)? => match container::stream::check(view, Codec::Zlib, name, scan) {
+            Some(identity) => identity,
+            None => return unknown(view, scan),
+        },
         Kind::Text(_) if polyglot::is_pickle(view)? => whole_pickle(view, scan)?,
         Kind::Text(encoding) => text::check(view, encoding, name, scan)?,
         Kind::Opaque(opaque) => opaque.report(scan),

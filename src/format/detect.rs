@@ -231,7 +231,8 @@ fn starts_like_safetensors(head: &[u8], len: u64) -> bool {
     fits || (matches!(next, Some(b'"' | b'}') | None) && size < 1 << 32)
 }
 
-fn starts_like_zlib(head: &[u8]) -> bool {
+/// True if the two bytes of a zlib header are there: one text in a thousand begins like one.
+pub fn starts_like_zlib(head: &[u8]) -> bool {
     let Some([cmf, flags]) = head.first_chunk::<2>() else { return false };
     let check = u16::from_be_bytes([*cmf, *flags]).checked_rem(31);
     cmf & 0x0f == 8 && cmf >> 4 <= 7 && flags & 0x20 == 0 && check == Some(0)

@@ -4,7 +4,7 @@
 //! something else in front and one of these besides is examined as both. Bound: one probe of the front (a mebibyte at
 //! most), one look at the last 64 KiB, and then whatever the second parser costs.
 
-use super::detect::{Kind, TAIL};
+use super::detect::{self, Kind, TAIL};
 use super::{Identity, pickled};
 use crate::container;
 use crate::pickle;
@@ -16,9 +16,34 @@ use std::io;
 /// Bytes a probe gets: more than the pickle machine looks at, so that it can tell a cut from an end.
 const PROBE: u64 = (1 << 20) + 1;
 
+/// Bytes that must inflate for text to be taken for a zlib stream.
+const INFLATED: u64 = 64;
+
 /// True if a loader would take the file for a pickle although nothing in front says so.
 pub fn is_pickle(view: &View<'_>) -> io::Result<bool> {
     Ok(pickle::plausible(&view.head(PROBE)?))
+}
+
+/// True if a file that looks like text begins like a zlib stream and inflates as one: deflate can be made to write letters
+/// only, and joblib asks for no more than an `x`. Prose that happens to have the two magic bytes breaks off well before
+/// [`INFLATED`] bytes, on a reference to what was never there.
+pub fn is_zlib(view: &View<'_>) -> io::Result<bool> {
+    let head = view.head(INFLATED)?;
+    if !detect::starts_like_zlib(&head) {
+        return Ok(false);
+    }
+    let mut inflate = flate2::Decompress::new(true);
+    let mut out = Vec::with_capacity(1 << 17); // more than 64 bytes can inflate to
+    for byte in head.iter() {
+        match inflate.decompress_vec(&[*byte], &mut out, flate2::FlushDecompress::None) {
+            Ok(flate2::Status::StreamEnd) => return Ok(true),
+            Ok(_) => {}
+            // also for a wrong checksum: Python gives nothing of so short a stream before it complains
+            Err(_) => return Ok(false),
+        }
+    }
+    // a few letters may be the start of anything; what counts is what a loader would get before it misses the end
+    Ok(u64::try_from(head.len()).unwrap_or(0) == INFLATED || pickle::plausible(&out))
 }
 
 /// Looks for a second reading of a file that is already known to be `identity`, examines it, and reports it.
@@ -86,6 +111,7 @@ pub fn zip_behind(view: &View<'_>, exact: bool) -> io::Result<Option<u64>> {
 mod tests {
     use crate::Verdict;
     use crate::rule::format as rules;
+    use crate::source::View;
     use crate::testing::examine;
     use std::io::Write;
 
@@ -108,6 +134,23 @@ mod tests {
         let found = examine(&[&b"\x07junk\0"[..], &archive()].concat(), "x");
         assert_eq!(found.identity.format, "zip");
         assert_ne!(found.verdict(), Verdict::Ok);
+    }
+
+    #[test]
+    fn a_stream_of_letters_is_no_text() {
+        let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        deflate.write_all(b"cos\nsystem\n(S'id'\ntR.").unwrap();
+        let mut stream = deflate.finish().unwrap();
+        let zlib = |bytes: &[u8]| super::is_zlib(&View::new(&bytes)).unwrap();
+        assert!(zlib(&stream));
+        let last = stream.len() - 1;
+        stream[last] ^= 1;
+        assert!(!zlib(&stream), "a short stream with a wrong checksum gives nothing");
+        for prose in ["x^2 is a square", "hCaptcha is a service", "x^".repeat(99).as_str(), "hC \n", "XGboost!"] {
+            let found = examine(prose.as_bytes(), "README.md");
+            assert_eq!((found.identity.format, found.verdict()), ("text", Verdict::Ok), "{prose}");
+            assert!(!zlib(prose.as_bytes()));
+        }
     }
 
     #[test]
