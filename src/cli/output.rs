@@ -4,11 +4,14 @@ use super::args::{Color, Common, Format};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use mverify::Verdict;
-use mverify::report::json_v1::{ArtifactV1, LastLineV1, SCHEMA};
+use mverify::report::json_v1::{ArtifactV1, CountsV1, LastLineV1};
 use mverify::report::text::{self, Style};
 use mverify::report::{Artifact, NOT_SCANNED, Summary};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+
+/// The beginning of a JSON report, which is written artifact by artifact: a run over many files is never held in memory.
+const OPENING: &str = "{\n\"schema\": \"mverify.report/v1\",\n\"artifacts\": [\n";
 
 /// Something that is told each artifact in order, and the summary at the end.
 pub struct Output {
@@ -55,11 +58,7 @@ impl Output {
             Format::Text if self.single => write!(self.to, "{}", text::full(artifact, self.style))?,
             Format::Text => write!(self.to, "{}", text::brief(artifact, self.style))?,
             Format::Json => {
-                let opening = if self.written == 0 {
-                    format!("{{\n\"schema\": \"{SCHEMA}\",\n\"artifacts\": [\n")
-                } else {
-                    ",\n".into()
-                };
+                let opening = if self.written == 0 { OPENING } else { ",\n" };
                 write!(self.to, "{opening}{}", serde_json::to_string(&ArtifactV1::from(artifact))?)?;
             }
             Format::Jsonl => {
@@ -79,14 +78,14 @@ impl Output {
             Format::Text => write!(self.to, "{}", text::summary(summary, self.style))?,
             Format::Json => {
                 if self.written == 0 {
-                    write!(self.to, "{{\n\"schema\": \"{SCHEMA}\",\n\"artifacts\": [")?;
+                    write!(self.to, "{OPENING}")?;
                 }
-                let last = serde_json::to_value(LastLineV1::from(summary))?;
-                let overall = &last["summary"];
+                let verdict = summary.verdict().name();
+                let coverage = summary.coverage().name();
+                let counts = serde_json::to_string(&CountsV1::from(summary))?;
                 writeln!(
                     self.to,
-                    "\n],\n\"verdict\": {},\n\"coverage\": {},\n\"summary\": {{\"ok\": {}, \"unknown\": {}, \"bad\": {}, \"bytes\": {}}}\n}}",
-                    overall["verdict"], overall["coverage"], summary.ok, summary.unknown, summary.bad, summary.bytes
+                    "\n],\n\"verdict\": \"{verdict}\",\n\"coverage\": \"{coverage}\",\n\"summary\": {counts}\n}}"
                 )?;
             }
             Format::Jsonl => writeln!(self.to, "{}", serde_json::to_string(&LastLineV1::from(summary))?)?,
