@@ -24,7 +24,7 @@ mod verify;
 pub use bundle::{Bundle, KeyNamed, MOST_BYTES, Material};
 pub use certificate::Certificate;
 pub use check::Check;
-pub use discover::discover;
+pub use discover::{discover, is_bundle_name};
 pub use key::{Curve, PublicKey};
 pub use private::PrivateKey;
 pub use sign::{Statement, sign};

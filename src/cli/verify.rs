@@ -123,7 +123,12 @@ fn bundle(args: &VerifyArgs) -> Result<PathBuf> {
     if let Some(path) = &args.manifest {
         return Ok(path.clone());
     }
-    let found = mverify::trust::discover(&args.path);
+    let mut found = mverify::trust::discover(&args.path);
+    if args.path.is_file() {
+        // model.sig beside a file speaks about the directory
+        let own = args.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&own)));
+    }
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => anyhow::bail!("no manifest was found with {}: name it with --manifest", args.path.display()),

@@ -6,6 +6,8 @@
 
 mod locks;
 mod names;
+#[cfg(feature = "trust")]
+mod signed;
 mod sums;
 
 use super::expected::{Claim, Claimed, Expectations, Source, World};
@@ -64,6 +66,8 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted) -> Expe
         gathering.sums(roots, items);
         gathering.discovered_locks(roots, items, wanted);
         gathering.names(items);
+        #[cfg(feature = "trust")]
+        gathering.signed(roots, items);
     }
     gathering.finish(items)
 }

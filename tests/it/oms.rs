@@ -275,6 +275,47 @@ fn a_signature_proves_nothing_without_an_anchor() {
 }
 
 #[test]
+fn a_signature_found_beside_a_model_can_only_fail_it() {
+    let signed = Signed::new(&[]);
+    let model = signed.path("m");
+    let found = run(&[&model, "--format", "json"]);
+    assert_eq!(found.code, 0, "{}", found.out);
+    let report = found.json();
+    let sources: Vec<&serde_json::Value> = report["artifacts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|artifact| artifact["integrity"].as_array().unwrap())
+        .collect();
+    assert!(
+        sources.len() >= 4 && sources.iter().all(|s| s["trust"] == "self-asserted" && s["status"] == "match"),
+        "{report}"
+    );
+    assert_eq!(run(&[&signed.path("m/config.json")]).code, 0);
+    fs::write(signed.at("m/config.json"), "{ }").unwrap();
+    assert_eq!(run(&[&signed.path("m/config.json")]).code, 1, "model.sig lies beside it");
+    assert_eq!(run(&[&model]).code, 1);
+    fs::write(signed.at("m/config.json"), "{}").unwrap();
+    fs::write(signed.at("m/more.json"), "{}").unwrap();
+    assert_eq!(run(&[&model]).code, 1, "an extra file that loaders read");
+    fs::remove_file(signed.at("m/more.json")).unwrap();
+    fs::create_dir(signed.at("m/.git")).unwrap();
+    fs::write(signed.at("m/.git/config.json"), "{}").unwrap();
+    assert_eq!(run(&[&model]).code, 0, "git's own files");
+    fs::remove_file(signed.at("m/empty.txt")).unwrap();
+    assert_eq!(run(&[&model]).code, 1, "a listed file is gone");
+    // signatures of other tools are none of our business
+    fs::write(signed.at("m/empty.txt"), "").unwrap();
+    fs::write(signed.at("m/model.sig"), "untrusted comment: minisign\nRWQ\n").unwrap();
+    assert_eq!(run(&[&model]).code, 0);
+    // a bundle that can be read in two ways is a finding
+    signed.sign(&["--force"]);
+    let bundle = fs::read_to_string(signed.at("m/model.sig")).unwrap();
+    fs::write(signed.at("m/model.sig"), bundle.replacen('{', "{\"mediaType\":\"x\",", 1)).unwrap();
+    assert_eq!(run(&[&model]).code, 1);
+}
+
+#[test]
 fn signing_refuses_what_it_should() {
     let signed = Signed::new(&[]);
     let (model, key) = (signed.path("m"), signed.path("k"));
