@@ -12,22 +12,28 @@ mod call;
 mod codec;
 mod dtype;
 mod legacy;
-mod missing;
+#[cfg(test)]
+mod marks;
 mod names;
 mod rebuild;
 mod safetensors;
 mod script;
+mod skim;
 mod sparse;
 mod stop;
 mod subject;
 mod summary;
 mod tar;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod unpickler;
 mod value;
 mod version;
 mod zip;
 
+use crate::finding::Finding;
+use crate::rule;
 use crate::scan::Settings;
 use crate::source::View;
 use subject::Subject;
@@ -78,6 +84,12 @@ impl Loading {
             Loading::Unprovable => "unprovable",
         }
     }
+}
+
+/// Tricks that an older torch falls for, whichever versions were asked for.
+pub fn findings(view: &View<'_>, name: &str, settings: &Settings) -> Vec<Finding> {
+    let reason = Subject::new(*view, name, &settings.limits).sets_items_elsewhere();
+    reason.map(|reason| Finding::new(&rule::torch::SETITEM_TARGET, reason)).into_iter().collect()
 }
 
 /// Answers for each version in `settings` (the newest known where none is named). `name` is the file's name: torch from

@@ -269,6 +269,7 @@ impl Verifier {
         let weights_only = torch::weights_only(view, name, &self.settings);
         if identity.format.starts_with("torch") {
             notes::notes(&weights_only, &self.settings).into_iter().for_each(|note| scan.find(note));
+            torch::findings(view, name, &self.settings).into_iter().for_each(|finding| scan.find(finding));
         }
         let about_torch = identity.role == Role::Loadable && self.describe;
         let loading = if about_torch { torch::summary(view, name, &self.settings) } else { String::new() };

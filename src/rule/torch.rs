@@ -12,6 +12,9 @@ rules! {
     DANGEROUS_VERSION = "MV-TOR-003" Medium Note, "dangerous on a torch version that was asked for",
         why: "weights_only=True did not protect on this version: TorchScript and tar files ran their code up to 2.5.1 (CVE-2025-32434), and SETITEM and storage sizes were unchecked up to 2.9.1 (CVE-2026-24747).",
         todo: "Load it with torch 2.10 or newer.", fixture: "";
+    SETITEM_TARGET = "MV-TOR-004" High Bad, "the pickle sets items on what is no mapping",
+        why: "torch up to 2.9.1 does so under weights_only=True, on tensors too, which corrupts memory (CVE-2026-24747). torch.save never writes this.",
+        todo: "Do not load this file.", fixture: "torch/setitem_list.pt";
     MALFORMED_ARCHIVE = "MV-TOR-101" Medium Unproven, "not an archive torch.load takes",
         why: "A torch zip has one root folder with data.pkl and version in it. torch refuses this one, or reads it otherwise than it looks.",
         todo: "Fetch the file again, or save it again with torch.save.", fixture: "torch/no_version.pt";

@@ -414,7 +414,7 @@ impl Machine<'_, '_, '_> {
                 u64::try_from(*bytes).map_err(|_| corrupt("RuntimeError: a storage of negative size"))?
             }
             [sequence] => self.byte_items(*sequence, "UntypedStorage")?,
-            _ => return Err(doubt("an UntypedStorage of several arguments")),
+            _ => return Err(corrupt("TypeError: torch.UntypedStorage() received an invalid combination of arguments")),
         };
         self.arena.add(Object::Untyped(Storage { bytes, resizable: true, content: Content::Unknown }))
     }
@@ -427,10 +427,24 @@ impl Machine<'_, '_, '_> {
             {
                 Ok(u64::try_from(items.len()).unwrap_or(u64::MAX))
             }
-            _ if matches!(sequence, Value::None | Value::Float(_)) => {
-                Err(corrupt(format!("TypeError: {name}(): argument type not recognized")))
+            Some(
+                Object::List(_)
+                | Object::Tuple(..)
+                | Object::Size(_)
+                | Object::Forgotten(_)
+                | Object::Bytes(_)
+                | Object::ByteArray(..)
+                | Object::Tensor(_)
+                | Object::Untyped(_)
+                | Object::Typed(_)
+                | Object::Text(_)
+                | Object::Exception
+                | Object::Big(_),
+            ) => Err(doubt(format!("a {name} of an odd argument"))),
+            None if matches!(sequence, Value::Text(_, 0) | Value::Bool(_)) => {
+                Err(doubt(format!("a {name} of an odd argument")))
             }
-            _ => Err(doubt(format!("a {name} of an odd argument"))),
+            _ => Err(corrupt(format!("TypeError: {name}(): argument type not recognized"))),
         }
     }
 

@@ -1,12 +1,23 @@
 //! A `.safetensors` file, which torch loads by its name from 2.13.
 
 use super::stop::{Run, corrupt, doubt};
-use crate::budget::Limits;
+use crate::budget::{Budget, Limits};
 use crate::source::View;
 use serde_json::Value;
 
-/// Whether the safetensors library takes the file.
+/// Whether the safetensors library takes the file. The strict parser of [`crate::format::safetensors`] may refuse what
+/// the library lets pass, so a refusal needs the library's own rules as well.
 pub(super) fn load(view: &View<'_>, limits: &Limits) -> Run<()> {
+    let strict = crate::format::safetensors::parse(view, &mut Budget::new(limits.clone())).is_ok();
+    match library(view, limits) {
+        Ok(()) if !strict => Err(doubt("a safetensors header that is not sound, though the library might take it")),
+        Err(_) if strict => Err(doubt("a safetensors header that is sound, though the library might refuse it")),
+        other => other,
+    }
+}
+
+/// The library's rules.
+fn library(view: &View<'_>, limits: &Limits) -> Run<()> {
     let broken = |why: &str| corrupt(format!("SafetensorError: Error while deserializing header: {why}"));
     let len = view.head(8).ok().and_then(|h| h.first_chunk().map(|n| u64::from_le_bytes(*n)));
     let len = len.ok_or_else(|| broken("header too small"))?;

@@ -175,6 +175,9 @@ impl Machine<'_, '_, '_> {
         let [height, width, rest @ ..] = tensor.sizes.as_slice() else {
             return Ok(Some(("tensor dimensionality must be sum of batch, base, and dense dimensionalities", true)));
         };
+        if block.0 == 0 || block.1 == 0 {
+            return Err(doubt("a compressed sparse tensor of empty blocks"));
+        }
         let whole =
             |size: i64, block: i64| (size.checked_rem(block) == Some(0)).then(|| size.checked_div(block)).flatten();
         let (Some(down), Some(across)) = (whole(*height, block.0), whole(*width, block.1)) else {

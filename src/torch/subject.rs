@@ -4,9 +4,17 @@
 use super::archive::Archive;
 use super::stop::{Run, Stop};
 use super::version::{Era, Version};
-use super::{Answer, Loading, legacy, missing, safetensors, zip};
+use super::{Answer, Loading, legacy, safetensors, skim, zip};
 use crate::budget::Limits;
 use crate::source::View;
+
+const SCRIPT_IGNORED: &str =
+    "torch up to 2.5.1 ignores weights_only for TorchScript and hands the file to torch.jit.load (CVE-2025-32434)";
+const TAR_IGNORED: &str = "torch up to 2.5.1 unpacks and unpickles tar files under weights_only too (CVE-2025-32434)";
+const SETITEM_TARGET: &str =
+    "torch up to 2.9.1 sets items on objects that are no mapping, which corrupts memory (CVE-2026-24747)";
+const STORAGE_SIZE: &str =
+    "torch up to 2.9.1 does not compare a storage with its record, and reads past it (CVE-2026-24747)";
 
 /// A file under judgement.
 pub(super) struct Subject<'a> {
@@ -33,14 +41,46 @@ impl<'a> Subject<'a> {
 
     /// The answer for one version, with the version named as asked.
     pub fn answer(&mut self, version: Version, asked: &str) -> Answer {
-        let held = self.known.iter().find(|(era, _)| era.holds(version)).map(|(_, answer)| answer.clone());
-        let mut answer = held.unwrap_or_else(|| {
-            let (era, answer) = self.judge(version);
-            self.known.push((era, answer.clone()));
-            answer
-        });
+        let mut answer = self.plain(version);
+        answer.warnings = self.warnings(version, answer.outcome);
         asked.clone_into(&mut answer.torch);
         answer
+    }
+
+    fn plain(&mut self, version: Version) -> Answer {
+        if let Some((_, answer)) = self.known.iter().find(|(era, _)| era.holds(version)) {
+            return answer.clone();
+        }
+        let (era, answer) = self.judge(version);
+        self.known.push((era, answer.clone()));
+        answer
+    }
+
+    /// What later versions refuse and this one does not, where that was a hole.
+    fn warnings(&mut self, version: Version, outcome: Loading) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if version < Version::V2_6 && outcome != Loading::Blocked {
+            match self.plain(Version::V2_6).rule.as_str() {
+                "TorchScript" => warnings.push(SCRIPT_IGNORED),
+                "tar" => warnings.push(TAR_IGNORED),
+                _ => {}
+            }
+        }
+        if version < Version::V2_10 && outcome == Loading::Loads {
+            let fixed = self.plain(Version::V2_10);
+            if matches!(fixed.rule.as_str(), "SETITEM" | "SETITEMS") {
+                warnings.push(SETITEM_TARGET);
+            } else if fixed.reason.starts_with("record size") {
+                warnings.push(STORAGE_SIZE);
+            }
+        }
+        warnings
+    }
+
+    /// The offending rule where 2.10 refuses an item set on what is no mapping.
+    pub fn sets_items_elsewhere(&mut self) -> Option<String> {
+        let answer = self.plain(Version::V2_10);
+        matches!(answer.rule.as_str(), "SETITEM" | "SETITEMS").then_some(answer.reason)
     }
 
     /// The last version for which the answer of `version` holds.
@@ -68,7 +108,7 @@ impl<'a> Subject<'a> {
                 answer.global = global.map(|name| shown(&name));
                 answer.reason = shown(&reason);
                 if answer.global.is_some() {
-                    answer.missing = missing::globals(&self.view, self.archive.as_ref(), &mut era, self.limits);
+                    answer.missing = skim::missing(&self.view, self.archive.as_ref(), &mut era, self.limits);
                 }
             }
             Err(Stop::Corrupt(reason)) => {

@@ -4,7 +4,7 @@
 //! [`Stop::Doubt`]. Bound: one step per opcode plus one per item that a call iterates over, both paid from `fuel`; no
 //! recursion over the input.
 
-use super::names::{self, Lookup};
+use super::names::{self, Known, Lookup};
 use super::stop::{Run, Stop, blocked, corrupt, doubt};
 use super::value::{Arena, Forgotten, Key, Mapping, Object, Value};
 use super::version::{Era, Version};
@@ -200,21 +200,21 @@ impl<'a> Machine<'a, '_, '_> {
             b'a' => {
                 let item = frame.pop()?;
                 let list = frame.top()?;
-                self.extend(list, vec![item], "append to")?;
+                self.extend(list, &[item], "append to")?;
             }
             b'e' => {
                 let items = frame.pop_mark()?;
                 let list = frame.top()?;
-                self.extend(list, items, "extend")?;
+                self.extend(list, &items, "extend")?;
             }
             b's' => {
                 let value = frame.pop()?;
                 let key = frame.pop()?;
-                self.set_items(frame, vec![key, value], "SETITEM")?;
+                self.set_items(frame, &[key, value], "SETITEM")?;
             }
             b'u' => {
                 let items = frame.pop_mark()?;
-                self.set_items(frame, items, "SETITEMS")?;
+                self.set_items(frame, &items, "SETITEMS")?;
             }
             b'(' => {
                 let stack = std::mem::take(&mut frame.stack);
@@ -311,21 +311,7 @@ impl<'a> Machine<'a, '_, '_> {
         };
         let module = text(reader.line()?)?;
         let name = text(reader.line()?)?;
-        let (module, name) = names::python3(self.era, module, name);
-        let full = format!("{module}.{name}");
-        let stop = if matches!(module.as_str(), "sys" | "os" | "posix" | "nt") && self.era.since(Version::V2_5) {
-            format!("Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
-        } else {
-            match names::lookup(self.era, &full) {
-                Lookup::Allowed(known) => return Ok(Value::Known(known)),
-                Lookup::Unimported(module) => format!("``{module}`` must be imported to load {full}"),
-                Lookup::Refused if self.era.since(Version::V2_4) => {
-                    format!("Unsupported global: GLOBAL {full} was not an allowed global by default.")
-                }
-                Lookup::Refused => format!("Unsupported class {full}"),
-            }
-        };
-        Err(Stop::Blocked { rule: "global", global: Some(full), reason: stop })
+        refused_global(self.era, module, name).map(Value::Known)
     }
 
     fn read_text(&mut self, reader: &mut Reader<'a>, len: u32, surrogates: bool) -> Run<Value> {
@@ -363,17 +349,11 @@ impl<'a> Machine<'a, '_, '_> {
         Ok(Value::Int(i64::from_le_bytes(wide)))
     }
 
-    fn extend(&mut self, list: Value, items: Vec<Value>, verb: &str) -> Run<()> {
+    fn extend(&mut self, list: Value, items: &[Value], verb: &str) -> Run<()> {
         let room = self.arena.hold(items.len());
         let name = self.arena.type_name(list);
         match self.arena.object_mut(list) {
-            Some(Object::List(held)) if room => {
-                if held.is_empty() {
-                    *held = items
-                } else {
-                    held.extend(items)
-                };
-            }
+            Some(Object::List(held)) if room => held.extend_from_slice(items),
             Some(held @ Object::List(_)) => *held = Object::Forgotten(Forgotten::List),
             Some(Object::Forgotten(Forgotten::List)) => {}
             _ => {
@@ -383,7 +363,7 @@ impl<'a> Machine<'a, '_, '_> {
         Ok(())
     }
 
-    fn set_items(&mut self, frame: &Frame, items: Vec<Value>, op: &'static str) -> Run<()> {
+    fn set_items(&mut self, frame: &Frame, items: &[Value], op: &'static str) -> Run<()> {
         let strict = self.era.since(Version::V2_10);
         if items.is_empty() && !strict {
             return Ok(());
@@ -514,10 +494,13 @@ impl<'a> Machine<'a, '_, '_> {
             }
             Some(Object::Mapping(_, pairs)) => {
                 let keys: Vec<Value> = pairs.iter().map(|(key, _)| *key).collect();
+                self.loading.spend(keys.len().saturating_mul(8))?;
                 self.distinct(keys)?
             }
             Some(Object::Set(items)) => {
-                let items = self.distinct(items.clone())?;
+                let items = items.clone();
+                self.loading.spend(items.len().saturating_mul(8))?;
+                let items = self.distinct(items)?;
                 if items.len() > 1 {
                     return Err(doubt("the order of a set is not known"));
                 }
@@ -559,7 +542,7 @@ impl<'a> Machine<'a, '_, '_> {
             return Err(doubt("the content of a mapping is not known"));
         };
         let pairs = pairs.clone();
-        self.loading.spend(pairs.len())?;
+        self.loading.spend(pairs.len().saturating_mul(8))?;
         if pairs.len() <= 1 {
             return Ok(pairs);
         }
@@ -576,6 +559,25 @@ impl<'a> Machine<'a, '_, '_> {
         }
         Ok(kept)
     }
+}
+
+/// What GLOBAL makes of a name, or how it refuses.
+pub(super) fn refused_global(era: &mut Era, module: &str, name: &str) -> Run<Known> {
+    let (module, name) = names::python3(era, module, name);
+    let full = format!("{module}.{name}");
+    let stop = if matches!(module.as_str(), "sys" | "os" | "posix" | "nt") && era.since(Version::V2_5) {
+        format!("Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
+    } else {
+        match names::lookup(era, &full) {
+            Lookup::Allowed(known) => return Ok(known),
+            Lookup::Unimported(module) => format!("``{module}`` must be imported to load {full}"),
+            Lookup::Refused if era.since(Version::V2_4) => {
+                format!("Unsupported global: GLOBAL {full} was not an allowed global by default.")
+            }
+            Lookup::Refused => format!("Unsupported class {full}"),
+        }
+    };
+    Err(Stop::Blocked { rule: "global", global: Some(full), reason: stop })
 }
 
 fn memo_index(short: bool, reader: &mut Reader<'_>) -> Run<u32> {

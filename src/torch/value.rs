@@ -337,6 +337,8 @@ impl<'a> Arena<'a> {
                     !items.is_empty()
                 }
                 Some(Object::Mapping(_, items)) => !items.is_empty(),
+                Some(Object::Untyped(storage)) => storage.bytes != 0,
+                Some(Object::Typed(Some((id, dtype)))) => self.storage(*id).is_some_and(|s| s.bytes >= dtype.bytes()),
                 Some(Object::Big(_) | Object::Device | Object::Layout(_) | Object::Exception) => true,
                 _ => return Err(doubt(format!("the truth of a {} is not modelled", self.type_name(value)))),
             },
