@@ -1,6 +1,7 @@
 //! The command line: arguments in, a report out, an exit code. All printing and exiting of mverify happens here.
 
 mod args;
+mod cas;
 mod check;
 mod exit;
 mod explain;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Some(Command::Lock(args)) => lock::run(&args),
         Some(Command::Sign(args)) => sign::run(&args),
         Some(Command::Keygen(args)) => keygen::run(&args),
+        Some(Command::Cas(args)) => cas::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());

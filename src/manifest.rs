@@ -1,5 +1,6 @@
 //! What is expected of files: checksum lists, locks, hub caches and whatever else carries digests.
 
+pub mod cas;
 mod compare;
 pub mod discover;
 pub mod expected;

@@ -32,6 +32,8 @@ pub enum Command {
     Keygen(super::keygen::KeygenArgs),
     /// Pin what a directory holds, in a file to review and to keep in git
     Lock(LockArgs),
+    /// Recompute the name of every object of a content-addressed store
+    Cas(CasArgs),
     /// What a rule means, why it matters, what to do
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -275,6 +277,20 @@ pub struct LockArgs {
     /// Answer the weights_only question for this torch version; repeatable (default: the newest known)
     #[arg(long = "torch", value_name = "VERSION")]
     pub torch: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct CasArgs {
+    /// The store: objects under their digest, in one directory or spread over several
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The algorithm of the names: blake3, sha256, sha512, blake2b-512
+    #[arg(long, value_name = "ALGORITHM")]
+    pub algo: String,
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! The binary as a user runs it. One crate, so that it links once.
 
+mod cas;
 mod cli;
 mod expected;
 mod lock;
