@@ -21,6 +21,7 @@ pub mod digest;
 pub mod error;
 pub mod finding;
 pub mod format;
+pub mod inspect;
 pub mod manifest;
 pub mod outcome;
 pub mod pickle;

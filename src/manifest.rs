@@ -5,6 +5,7 @@ mod compare;
 pub mod discover;
 pub mod expected;
 pub mod hub;
+pub mod index;
 pub mod lock;
 pub mod named;
 pub mod oms;

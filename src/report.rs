@@ -4,6 +4,7 @@
 use crate::digest::Digests;
 use crate::finding::Finding;
 use crate::format::Role;
+use crate::format::tensor::TensorInfo;
 use crate::outcome::{Coverage, Outcome, Verdict};
 use crate::rule::Severity;
 use crate::torch::Answer;
@@ -82,6 +83,8 @@ pub struct Artifact {
     pub loading: String,
     /// Comparisons with expectations.
     pub integrity: Vec<Integrity>,
+    /// Its tensors, where they were asked for and can be told without loading.
+    pub tensors: Option<Vec<TensorInfo>>,
 }
 
 impl Artifact {

@@ -15,6 +15,7 @@ mod legacy;
 #[cfg(test)]
 mod marks;
 mod names;
+mod outline;
 mod rebuild;
 mod safetensors;
 mod script;
@@ -36,6 +37,7 @@ use crate::finding::Finding;
 use crate::rule;
 use crate::scan::Settings;
 use crate::source::View;
+pub use outline::outline;
 use subject::Subject;
 pub use summary::summary;
 pub use version::Version;

@@ -4,7 +4,9 @@ use crate::budget::Limits;
 use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
 use crate::error::Error;
 use crate::finding::Finding;
+use crate::format::tensor::TensorInfo;
 use crate::format::{self, Identity, Role};
+use crate::inspect;
 use crate::manifest::discover::{Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
@@ -50,6 +52,7 @@ pub struct Verifier {
     required: Vec<Proof>,
     wanted: Wanted,
     describe: bool,
+    outlines: bool,
     map: bool,
     pool: Pool,
 }
@@ -65,6 +68,7 @@ pub struct Builder {
     required: Vec<Proof>,
     wanted: Wanted,
     describe: bool,
+    outlines: bool,
     map: bool,
     threads: usize,
 }
@@ -116,6 +120,11 @@ impl Builder {
         self.wanted.locks.push(Named { path: path.into(), lock: Arc::new(lock) });
         self
     }
+    /// Keeps the names, types and shapes of tensors in the artifacts (default: no).
+    pub fn outlines(mut self, outlines: bool) -> Self {
+        self.outlines = outlines;
+        self
+    }
     /// Says that the lock at this path is about to be written: what it said before does not count.
     pub fn rewrites(mut self, path: impl Into<PathBuf>) -> Self {
         self.wanted.rewritten = Some(path.into());
@@ -148,8 +157,18 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder { settings, algorithms, fail_on, required, wanted, describe, map, threads } = self;
-        Ok(Verifier { settings, algorithms, fail_on, required, wanted, describe, map, pool: Pool::new(threads)? })
+        let Builder { settings, algorithms, fail_on, required, wanted, describe, outlines, map, threads } = self;
+        Ok(Verifier {
+            settings,
+            algorithms,
+            fail_on,
+            required,
+            wanted,
+            describe,
+            outlines,
+            map,
+            pool: Pool::new(threads)?,
+        })
     }
 }
 
@@ -163,6 +182,7 @@ impl Verifier {
             required: Vec::new(),
             wanted: Wanted { discover: true, ..Wanted::default() },
             describe: false,
+            outlines: false,
             map: false,
             threads: 1,
         }
@@ -185,8 +205,9 @@ impl Verifier {
         let source = bytes.to_vec();
         let path = Path::new(name);
         let wanted = Wanted { discover: false, ..self.wanted.clone() };
-        let expected = gather(&[path.to_owned()], &mut vec![Item::File(path.to_owned())], &wanted);
-        let parsed = self.parse(&View::new(&source), name);
+        let expected =
+            gather(&[path.to_owned()], &mut vec![Item::File(path.to_owned())], &wanted, &self.settings.limits);
+        let parsed = self.parse(&View::new(&source), name, expected.wants_tensors(path));
         let plan = self.plan(path, &parsed, &expected);
         let passed = digest::pass(&source, &plan, &self.pool, &());
         self.conclude(path, ReadAt::len(&source), parsed, plan, passed, &expected)
@@ -195,7 +216,11 @@ impl Verifier {
     /// Gathers what is expected of items that were found under `roots`: what was pinned, and what lies beside the files.
     /// Files that are expected and not there become items. Nothing is gathered where nothing is hashed.
     pub fn gather(&self, roots: &[PathBuf], items: &mut Vec<Item>) -> Expectations {
-        if self.algorithms.is_empty() { Expectations::default() } else { gather(roots, items, &self.wanted) }
+        if self.algorithms.is_empty() {
+            Expectations::default()
+        } else {
+            gather(roots, items, &self.wanted, &self.settings.limits)
+        }
     }
 
     /// Verifies items and hands the artifacts to `sink` on this thread, in the order of the items. Memory is bounded by
@@ -234,7 +259,8 @@ impl Verifier {
         };
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         // A parser that panics is our defect, and must not become a green result or take the other files down with it.
-        let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name)));
+        let tensors = expected.wants_tensors(&path);
+        let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name, tensors)));
         let Ok(parsed) = parsed else {
             let finding = Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed");
             return Prepared::Done(self.refused(&path, finding, expected));
@@ -263,7 +289,7 @@ impl Verifier {
         Plan { algorithms, crcs: parsed.deferred.clone() }
     }
 
-    fn parse(&self, view: &View<'_>, name: &str) -> Parsed {
+    fn parse(&self, view: &View<'_>, name: &str, tensors: bool) -> Parsed {
         let mut scan = Scan::new(&self.settings);
         let identity = format::examine(view, name, &mut scan);
         let weights_only = torch::weights_only(view, name, &self.settings);
@@ -274,7 +300,9 @@ impl Verifier {
         let about_torch = identity.role == Role::Loadable && self.describe;
         let loading = if about_torch { torch::summary(view, name, &self.settings) } else { String::new() };
         let (findings, deferred) = scan.finish();
-        Parsed { identity, weights_only, loading, findings, deferred }
+        let tensors = tensors || self.outlines;
+        let tensors = tensors.then(|| inspect::tensors(view, identity.format, &self.settings.limits)).flatten();
+        Parsed { identity, weights_only, loading, findings, deferred, tensors }
     }
 
     fn conclude(
@@ -286,7 +314,7 @@ impl Verifier {
         passed: Result<Passed, PassError>,
         expected: &Expectations,
     ) -> Artifact {
-        let Parsed { identity, weights_only, loading, mut findings, .. } = parsed;
+        let Parsed { identity, weights_only, loading, mut findings, tensors, .. } = parsed;
         let passed = passed.unwrap_or_else(|error| {
             findings.push(match error {
                 PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
@@ -305,7 +333,8 @@ impl Verifier {
                 findings.push(finding);
             }
         }
-        let found = Found { path, role: Some(identity.role), size, digests: &passed.digests };
+        let found =
+            Found { path, role: Some(identity.role), size, tensors: tensors.as_deref(), digests: &passed.digests };
         let (integrity, mismatches) = expected.compare(&found);
         findings.extend(mismatches);
         if identity.role == Role::Loadable {
@@ -323,13 +352,15 @@ impl Verifier {
             weights_only,
             loading,
             integrity,
+            tensors: if self.outlines { tensors } else { None },
         }
     }
 
     /// An artifact whose content was not looked at.
     fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
         let digests = Digests::default();
-        let (integrity, mut findings) = expected.compare(&Found { path, role: None, size: 0, digests: &digests });
+        let (integrity, mut findings) =
+            expected.compare(&Found { path, role: None, size: 0, tensors: None, digests: &digests });
         findings.push(finding);
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
@@ -343,6 +374,7 @@ impl Verifier {
             weights_only: torch::unread(&self.settings),
             loading: String::new(),
             integrity,
+            tensors: None,
         }
     }
 }
@@ -357,6 +389,7 @@ struct Parsed {
     loading: String,
     findings: Vec<Finding>,
     deferred: Vec<DeferredCrc>,
+    tensors: Option<Vec<TensorInfo>>,
 }
 
 /// The finding that a demanded proof makes where it is not there.

@@ -77,6 +77,7 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     let mut builder = Verifier::builder()
         .limits(args.limits.limits())
         .rewrites(&args.output)
+        .outlines(true)
         .map(mverify::source::mmap::guard())
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop.clone());

@@ -243,6 +243,7 @@ impl<'m> Comparison<'m> {
                 status,
                 note: None,
             }],
+            tensors: None,
         }
     }
 }

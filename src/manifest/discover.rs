@@ -9,9 +9,11 @@ mod names;
 #[cfg(feature = "trust")]
 mod signed;
 mod sums;
+mod tree;
 
 use super::expected::{Claim, Claimed, Expectations, Source, World};
 use super::lock::Lock;
+use crate::budget::Limits;
 use crate::digest::{Algorithm, Digest};
 use crate::report::Trust;
 use crate::source::{FileSource, OpenOptions, ReadAt};
@@ -48,7 +50,7 @@ pub struct Named {
 
 /// Gathers what is expected of `items`, which were found under `roots`. Files that are expected and not there become
 /// items as well.
-pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted) -> Expectations {
+pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits: &Limits) -> Expectations {
     let mut gathering = Gathering {
         expected: Expectations::default(),
         known: items.iter().map(|item| item.path().to_owned()).collect(),
@@ -68,6 +70,9 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted) -> Expe
         gathering.names(items);
         #[cfg(feature = "trust")]
         gathering.signed(roots, items);
+        gathering.indexes(roots, items);
+        gathering.twins(items, limits);
+        gathering.names_elsewhere(items);
     }
     gathering.finish(items)
 }

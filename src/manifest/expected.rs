@@ -7,11 +7,14 @@
 use crate::digest::{Algorithm, Digest, Digests};
 use crate::finding::{Finding, shown};
 use crate::format::Role;
+use crate::format::tensor::TensorInfo;
+use crate::manifest::index;
 use crate::report::{Integrity, Status, Trust};
 use crate::rule::integrity as rules;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Somebody who expects something.
 #[derive(Clone, Debug)]
@@ -98,6 +101,9 @@ impl Claimed {
     }
 }
 
+/// The same weights in another format: the name of that file, and its tensors.
+type Twin = (String, Arc<Vec<TensorInfo>>);
+
 /// A file as it was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
@@ -107,6 +113,8 @@ pub struct Found<'a> {
     pub role: Option<Role>,
     /// Bytes.
     pub size: u64,
+    /// Its tensors, where they are known and were asked for.
+    pub tensors: Option<&'a [TensorInfo]>,
     /// Digests; those that could not be computed are missing.
     pub digests: &'a Digests,
 }
@@ -120,6 +128,9 @@ pub struct Expectations {
     trees: HashMap<PathBuf, Vec<usize>>,
     missing: HashSet<PathBuf>,
     notes: HashMap<PathBuf, Vec<Finding>>,
+    /// Tensors that an index places in a file, with the number of its source.
+    shards: HashMap<PathBuf, Vec<(usize, BTreeSet<String>)>>,
+    twins: HashMap<PathBuf, Vec<Twin>>,
     /// Names by SHA-256, from sources of a closed world: they tell what was renamed and what was swapped.
     contents: HashMap<(usize, Digest), String>,
 }
@@ -149,6 +160,14 @@ impl Expectations {
     pub fn note(&mut self, path: &Path, finding: Finding) {
         self.notes.entry(path.to_owned()).or_default().push(finding);
     }
+    /// Says which tensors an index places in a file.
+    pub fn shard(&mut self, source: usize, path: &Path, tensors: BTreeSet<String>) {
+        self.shards.entry(path.to_owned()).or_default().push((source, tensors));
+    }
+    /// Says which tensors the twin of a file holds.
+    pub fn twin(&mut self, path: &Path, twin: &str, tensors: Arc<Vec<TensorInfo>>) {
+        self.twins.entry(path.to_owned()).or_default().push((twin.to_owned(), tensors));
+    }
     /// Says that a file was not met, and gives the finding that a source makes about it. `behind` a link to a directory
     /// there may be a file nevertheless.
     pub fn is_missing(&mut self, path: &Path, source: usize, behind: bool) -> Finding {
@@ -169,6 +188,11 @@ impl Expectations {
     pub fn algorithms(&self, path: &Path) -> BTreeSet<Algorithm> {
         let claims = self.claims.get(path).into_iter().flatten();
         claims.flat_map(|(_, claim)| &claim.digests).flat_map(|claimed| claimed.algorithms()).copied().collect()
+    }
+
+    /// True if comparing this file needs its tensors.
+    pub fn wants_tensors(&self, path: &Path) -> bool {
+        self.shards.contains_key(path) || self.twins.contains_key(path)
     }
 
     /// Compares a file with everything that is expected of it.
@@ -202,8 +226,24 @@ impl Expectations {
                 }
             }
         }
+        self.tensors(found, &mut results, &mut findings);
         self.uncovered(found, claims, &mut results, &mut findings);
         (results, findings)
+    }
+
+    /// Compares the tensors of a file with those that indexes and twins expect.
+    fn tensors(&self, found: &Found<'_>, results: &mut Vec<Integrity>, findings: &mut Vec<Finding>) {
+        let Some(tensors) = found.tensors else { return };
+        for (number, expected) in self.shards.get(found.path).into_iter().flatten() {
+            let Some(source) = self.sources.get(*number) else { continue };
+            let finding = index::compare_shard(&source.name, expected, tensors);
+            let status = if finding.is_some() { Status::Mismatch } else { Status::Match };
+            results.push(source.says(status, Some("names of tensors only".to_owned())));
+            findings.extend(finding);
+        }
+        for (twin, expected) in self.twins.get(found.path).into_iter().flatten() {
+            findings.extend(index::compare_twin(twin, expected, tensors));
+        }
     }
 
     /// What sources that speak for the whole directory say about a file that they do not name.
@@ -223,7 +263,7 @@ impl Expectations {
             match (source.world, found.role) {
                 (World::Named, _) => {}
                 // a list in a directory further down may cover it
-                (World::Open, Some(Role::Loadable)) if claims.is_empty() => {
+                (World::Open, Some(Role::Loadable)) if claims.iter().all(|(_, claim)| claim.is_empty()) => {
                     findings.push(Finding::new(&rules::NOT_COVERED, format!("{} does not list it", source.name)));
                     results.push(source.says(Status::NotCovered, None));
                 }
@@ -258,6 +298,11 @@ impl Claim {
     /// A claim about the digest alone.
     pub fn digest(claimed: Claimed) -> Claim {
         Claim { digests: vec![claimed], ..Claim::default() }
+    }
+
+    /// True if nothing is said about the content.
+    fn is_empty(&self) -> bool {
+        self.size.is_none() && self.digests.is_empty()
     }
 
     /// `Ok` with a note where all of it holds, `Err` with what was expected where something does not, `None` where the

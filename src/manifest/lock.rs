@@ -264,7 +264,7 @@ impl Entry {
                 .filter(|_| artifact.role == Role::Loadable)
                 .map(|answer| (answer.torch.clone(), answer.outcome.name().to_owned()))
                 .collect(),
-            tensors: None,
+            tensors: artifact.tensors.as_deref().map(crate::inspect::outline),
             signed_by: artifact.integrity.iter().find_map(|integrity| integrity.signer.clone()),
         })
     }

@@ -27,6 +27,24 @@ rules! {
     LOCK_MALFORMED = "MV-INT-008" Medium Unproven, "a lock that cannot be read",
         why: "A lock lies beside the files and says nothing that can be relied on: it was cut off, or edited by hand.",
         todo: "Write it again with `mverify lock`, or remove it.", fixture: "";
+    INDEX_BROKEN = "MV-IDX-001" High Bad, "an index of shards is broken or leads out of its directory",
+        why: "Loaders open whatever file the index names. One that is ambiguous, or names files elsewhere, lets them load what was never checked.",
+        todo: "Do not load this model. Fetch the index again.", fixture: "";
+    INDEX_DISAGREES = "MV-IDX-002" High Bad, "a shard does not hold what the index says",
+        why: "The index tells which tensor lies in which shard. Where they disagree, files of two models were mixed, or tensors were added.",
+        todo: "Fetch index and shards again, all of one revision.", fixture: "";
+    EXTRA_SHARD = "MV-IDX-003" High Bad, "a shard that the index does not list",
+        why: "Tools that load by pattern take it for a part of the model; those that read the index do not.",
+        todo: "Remove it, or fetch index and shards again.", fixture: "";
+    TWINS_DISAGREE = "MV-IDX-004" Medium Note, "the same weights in two formats differ",
+        why: "Which of the two is loaded depends on the loader. They should hold the same tensors.",
+        todo: "Find out which one the publisher means, and remove the other.", fixture: "";
+    NAME_COLLIDES = "MV-NAM-001" Medium Unvetted, "two names that are one on other systems",
+        why: "On macOS and Windows only one of the two files survives a copy, so which content is loaded depends on the system.",
+        todo: "Rename one of them.", fixture: "";
+    NAME_RESERVED = "MV-NAM-002" Low Note, "a name that other systems cannot hold",
+        why: "Device names, trailing dots and separators make the file vanish or land elsewhere when it is copied to such a system.",
+        todo: "Rename it.", fixture: "";
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
         todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";

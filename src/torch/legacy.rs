@@ -21,11 +21,21 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 
 /// Loads a file that does not start like a zip.
 pub(super) fn load(view: &View<'_>, era: &mut Era, limits: &Limits) -> Run<()> {
+    load_and_see(view, era, limits, &mut |_, _| ())
+}
+
+/// As [`load`], and shows the object that was loaded, but not that of a tar archive.
+pub(super) fn load_and_see(
+    view: &View<'_>,
+    era: &mut Era,
+    limits: &Limits,
+    see: &mut dyn FnMut(&Arena<'_>, Value),
+) -> Run<()> {
     match tar::recognise(view) {
-        Tar::No => load_pickles(view, era, limits),
+        Tar::No => load_pickles(view, era, limits, see),
         Tar::Yes => tar::load(view, era, limits),
         // Where Python's tarfile cannot be followed, both readings must agree that it fails.
-        Tar::Perhaps => match (tar::load(view, era, limits), load_pickles(view, era, limits)) {
+        Tar::Perhaps => match (tar::load(view, era, limits), load_pickles(view, era, limits, see)) {
             (Err(Stop::Blocked { rule, global, reason }), Err(Stop::Blocked { .. } | Stop::Corrupt(_))) => {
                 Err(Stop::Blocked { rule, global, reason })
             }
@@ -35,7 +45,7 @@ pub(super) fn load(view: &View<'_>, era: &mut Era, limits: &Limits) -> Run<()> {
     }
 }
 
-fn load_pickles(view: &View<'_>, era: &mut Era, limits: &Limits) -> Run<()> {
+fn load_pickles(view: &View<'_>, era: &mut Era, limits: &Limits, see: &mut dyn FnMut(&Arena<'_>, Value)) -> Run<()> {
     let mut window = 1u64 << 16;
     loop {
         if window == 1 << 20 {
@@ -50,7 +60,7 @@ fn load_pickles(view: &View<'_>, era: &mut Era, limits: &Limits) -> Run<()> {
             return Err(doubt("the pickles are over the limit max_header_bytes"));
         }
         let bytes = view.copy(0..len).map_err(|_| doubt("the file could not be read"))?;
-        match load_window(view, &bytes, len < view.len(), era, limits) {
+        match load_window(view, &bytes, len < view.len(), era, limits, see) {
             Err(Stop::Window) if len < view.len() => window = window.saturating_mul(4),
             Err(Stop::Window) => return Err(doubt("the file changed while it was read")),
             other => return other,
@@ -58,7 +68,14 @@ fn load_pickles(view: &View<'_>, era: &mut Era, limits: &Limits) -> Run<()> {
     }
 }
 
-fn load_window(view: &View<'_>, bytes: &[u8], window: bool, era: &mut Era, limits: &Limits) -> Run<()> {
+fn load_window(
+    view: &View<'_>,
+    bytes: &[u8],
+    window: bool,
+    era: &mut Era,
+    limits: &Limits,
+    see: &mut dyn FnMut(&Arena<'_>, Value),
+) -> Run<()> {
     let mut reader = Reader::new(bytes, window);
     let mut none = NoStorages;
     let mut plain = Machine {
@@ -87,7 +104,7 @@ fn load_window(view: &View<'_>, bytes: &[u8], window: bool, era: &mut Era, limit
     let mut storages = Table { view: *view, loaded: HashMap::new() };
     let mut machine =
         Machine { arena: Arena::new(bytes), era, storages: &mut storages, loading: Loading::new(limits.max_ops) };
-    machine.run(&mut reader)?;
+    let object = machine.run(&mut reader)?;
     let Machine { arena, era, loading, .. } = machine;
     // The keys are read by an unpickler that knows no storages, into the same objects.
     let mut none = NoStorages;
@@ -100,7 +117,9 @@ fn load_window(view: &View<'_>, bytes: &[u8], window: bool, era: &mut Era, limit
         at = storages.fill(&mut arena, key, at)?;
     }
     let mut machine = Machine { arena, era, storages: &mut storages, loading };
-    machine.check_sparse()
+    machine.check_sparse()?;
+    see(&machine.arena, object);
+    Ok(())
 }
 
 /// The storages of a legacy file, by key.

@@ -12,6 +12,16 @@ use std::collections::HashMap;
 
 /// Loads the archive as the version in `era` does.
 pub(super) fn load(archive: &Archive<'_>, era: &mut Era, max_ops: u64) -> Run<()> {
+    load_and_see(archive, era, max_ops, &mut |_, _| ())
+}
+
+/// As [`load`], and shows the object that was loaded.
+pub(super) fn load_and_see(
+    archive: &Archive<'_>,
+    era: &mut Era,
+    max_ops: u64,
+    see: &mut dyn FnMut(&Arena<'_>, Value),
+) -> Run<()> {
     if era.since(Version::V2_1) {
         record(archive, ".data/serialization_id")?;
     }
@@ -68,8 +78,10 @@ pub(super) fn load(archive: &Archive<'_>, era: &mut Era, max_ops: u64) -> Run<()
     let mut storages = Records { archive, loaded: HashMap::new(), swapped };
     let mut machine =
         Machine { arena: Arena::new(&bytes), era, storages: &mut storages, loading: Loading::new(max_ops) };
-    machine.run(&mut Reader::new(&bytes, false))?;
-    machine.check_sparse()
+    let object = machine.run(&mut Reader::new(&bytes, false))?;
+    machine.check_sparse()?;
+    see(&machine.arena, object);
+    Ok(())
 }
 
 /// The content of a small record, if it is there.

@@ -92,6 +92,7 @@ impl Check<'_> {
             weights_only: Vec::new(),
             loading: String::new(),
             integrity: vec![Integrity { source: source.to_owned(), trust, signer, status, note: None }],
+            tensors: None,
         }
     }
 }

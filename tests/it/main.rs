@@ -12,4 +12,5 @@ mod rules;
 #[cfg(feature = "schema")]
 mod schema;
 mod tool;
+mod tree;
 mod weights_only;
