@@ -16,6 +16,7 @@ mod legacy;
 mod marks;
 mod names;
 mod outline;
+mod reader;
 mod rebuild;
 mod safetensors;
 mod script;

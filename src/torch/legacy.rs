@@ -6,10 +6,11 @@
 use super::call::available;
 use super::dtype::Dtype;
 use super::names::Known;
+use super::reader::Reader;
 use super::skim;
 use super::stop::{Run, Stop, corrupt, doubt};
 use super::tar::{self, Tar};
-use super::unpickler::{Loading, Machine, NoStorages, Reader, Storages};
+use super::unpickler::{Loading, Machine, NoStorages, Storages};
 use super::value::{Arena, Content, Id, Key, Object, Storage, Value};
 use super::version::{Era, Version};
 use super::zip::{ascii_location, storage_dtype};

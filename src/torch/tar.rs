@@ -1,8 +1,9 @@
 //! The tar format of 2016, which torch tries before pickles when it reads a real file: refused under weights_only from
 //! 2.6, read up to 2.5 (CVE-2025-32434).
 
+use super::reader::Reader;
 use super::stop::{Run, blocked, corrupt, doubt};
-use super::unpickler::{Loading, Machine, NoStorages, Reader};
+use super::unpickler::{Loading, Machine, NoStorages};
 use super::value::{Arena, Object, Value};
 use super::version::{Era, Version};
 use crate::budget::Limits;

@@ -3,9 +3,10 @@
 use super::archive::Archive;
 use super::dtype::Dtype;
 use super::names::Known;
+use super::reader::Reader;
 use super::script;
 use super::stop::{Run, blocked, corrupt, doubt};
-use super::unpickler::{Loading, Machine, Reader, Storages};
+use super::unpickler::{Loading, Machine, Storages};
 use super::value::{Arena, Content, Id, Key, Object, Storage, Value, printed};
 use super::version::{Era, Version};
 use std::collections::HashMap;
