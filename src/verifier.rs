@@ -130,6 +130,12 @@ impl Builder {
         self.wanted.rewritten = Some(path.into());
         self
     }
+    /// Trusts these signers: a signature by them must cover what is verified.
+    #[cfg(feature = "trust")]
+    pub fn signers(mut self, signers: crate::manifest::discover::Signers) -> Self {
+        self.wanted.signers = Some(signers);
+        self
+    }
     /// Also says in a sentence which torch versions take the file ([`Artifact::loading`]; default: no). Costs another
     /// reading of the pickle for each set of rules that it touches.
     pub fn describe(mut self, describe: bool) -> Self {

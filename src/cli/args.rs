@@ -97,6 +97,8 @@ pub struct CheckArgs {
     /// A lock that the paths must match: nothing added, missing or changed; repeatable
     #[arg(long, value_name = "FILE")]
     pub lock: Vec<PathBuf>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Lowest severity that makes a file bad
     #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
     pub fail_on: Severity,
@@ -116,6 +118,42 @@ pub struct CheckArgs {
     pub common: Common,
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Whose signatures to trust.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Signatures")]
+pub struct TrustArgs {
+    /// The signed manifest, as in model.sig (default: the one found beside or inside the model)
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Trust this public key (PEM; P-256, P-384 or P-521)
+    #[arg(long, value_name = "PEM", conflicts_with_all = ["ca", "identity"])]
+    pub key: Option<PathBuf>,
+    /// Trust signers with a certificate that leads to one of these (PEM); repeatable
+    #[arg(long, value_name = "PEM", conflicts_with = "identity")]
+    pub ca: Vec<PathBuf>,
+    /// The signer's certificate must have this subject: the common name, or all of it as in CN=x,O=y
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub subject: Option<String>,
+    /// The signer's certificate must have this e-mail address, URI or DNS name
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub san: Option<String>,
+    /// Trust this identity, vouched for by --issuer (keyless signatures)
+    #[arg(long, value_name = "ID", requires = "issuer")]
+    pub identity: Option<String>,
+    /// Who vouches for --identity
+    #[arg(long, value_name = "URL", requires = "identity")]
+    pub issuer: Option<String>,
+    /// Root of trust for keyless signatures: trusted_root.json (default: the public good instance's, built in)
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    pub trusted_root: Option<PathBuf>,
+    /// Follow links to files inside the model, where it was signed with links
+    #[arg(long)]
+    pub allow_symlinks: bool,
+    /// Read signatures of before version 1.0 too
+    #[arg(long)]
+    pub allow_legacy: bool,
 }
 
 /// Options that every command which reads files has.
@@ -209,42 +247,14 @@ pub struct VerifyArgs {
     /// The model: a directory, or a file
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
-    /// The signed manifest, as in model.sig (default: the one found beside or inside the model)
-    #[arg(long, value_name = "FILE")]
-    pub manifest: Option<PathBuf>,
-    /// Trust this public key (PEM; P-256, P-384 or P-521)
-    #[arg(long, value_name = "PEM", conflicts_with_all = ["ca", "identity"])]
-    pub key: Option<PathBuf>,
-    /// Trust signers with a certificate that leads to one of these (PEM); repeatable
-    #[arg(long, value_name = "PEM", conflicts_with = "identity")]
-    pub ca: Vec<PathBuf>,
-    /// The signer's certificate must have this subject: the common name, or all of it as in CN=x,O=y
-    #[arg(long, value_name = "NAME", requires = "ca")]
-    pub subject: Option<String>,
-    /// The signer's certificate must have this e-mail address, URI or DNS name
-    #[arg(long, value_name = "NAME", requires = "ca")]
-    pub san: Option<String>,
-    /// Trust this identity, vouched for by --issuer (keyless signatures)
-    #[arg(long, value_name = "ID", requires = "issuer")]
-    pub identity: Option<String>,
-    /// Who vouches for --identity
-    #[arg(long, value_name = "URL", requires = "identity")]
-    pub issuer: Option<String>,
-    /// Root of trust for keyless signatures: trusted_root.json (default: the public good instance's, built in)
-    #[arg(long, value_name = "FILE", requires = "identity")]
-    pub trusted_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Do not look at what is not listed under this path of the model; repeatable
     #[arg(long, value_name = "PATH")]
     pub ignore: Vec<PathBuf>,
     /// Tolerate unsigned files that no loader acts on
     #[arg(long)]
     pub ignore_unsigned: bool,
-    /// Follow links to files inside the model, where it was signed with links
-    #[arg(long)]
-    pub allow_symlinks: bool,
-    /// Read signatures of before version 1.0 too
-    #[arg(long)]
-    pub allow_legacy: bool,
     /// Exit 0 also where the model is proven bad (never where something is not proven)
     #[arg(long)]
     pub exit_zero: bool,

@@ -1,15 +1,18 @@
 //! `mverify [check]` and `mverify scan`.
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, TrustArgs};
 use super::exit::Exit;
 use super::output::Output;
 use super::progress::Bars;
+use super::verify::{anchor, now};
 use anyhow::{Context, Result, bail};
 use mverify::Verifier;
 use mverify::digest::Algorithm;
+use mverify::manifest::discover::Signers;
 use mverify::report::Summary;
 use mverify::scan::Stop;
 use mverify::source::Spool;
+use mverify::trust::How;
 use mverify::verifier::{Builder, Proof};
 use mverify::walk::{Item, walk};
 use std::io::Read;
@@ -22,12 +25,17 @@ use std::time::Duration;
 /// Runs a check; `hash` is false for a scan.
 pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     // what is pinned cannot be compared without hashing
-    let hash = hash || args.sha256.is_some() || !args.lock.is_empty();
+    let signers = signers(&args.trust)?;
+    let hash = hash || args.sha256.is_some() || !args.lock.is_empty() || signers.is_some();
     let (paths, mut items) = items(args)?;
+    if args.trust.manifest.is_some() && paths.len() != 1 {
+        bail!("--manifest is that of one path, and {} were named", paths.len());
+    }
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
     let stop = interruptible()?;
-    let verifier = verifier(args, hash, stop.clone())?.describe(single).build()?;
+    let verifier = verifier(args, hash, stop.clone())?.describe(single);
+    let verifier = signers.into_iter().fold(verifier, Builder::signers).build()?;
     if args.sha256.is_some() && items.len() != 1 {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
@@ -154,6 +162,20 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Builder> {
         builder = require(builder, proof)?;
     }
     Ok(builder)
+}
+
+/// Whose signatures to trust, if the arguments name anybody, or a manifest.
+fn signers(args: &TrustArgs) -> Result<Option<Signers>> {
+    let anchor = anchor(args)?;
+    if args.manifest.is_none() && matches!(anchor, Ok(None)) {
+        return Ok(None);
+    }
+    Ok(Some(Signers {
+        bundle: args.manifest.clone(),
+        anchor,
+        how: How { allow_legacy: args.allow_legacy, now: now() },
+        allow_symlinks: args.allow_symlinks,
+    }))
 }
 
 fn require(builder: Builder, proof: &str) -> Result<Builder> {

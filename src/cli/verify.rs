@@ -1,6 +1,6 @@
 //! `mverify verify`: a model against a signed manifest.
 
-use super::args::VerifyArgs;
+use super::args::{TrustArgs, VerifyArgs};
 use super::check::{interruptible, stop_after};
 use super::exit::Exit;
 use super::output::Output;
@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
-    let anchor = anchor(args)?;
+    let anchor = anchor(&args.trust)?;
     let bundle = bundle(args)?;
     let stop = interruptible()?;
     let settings = Settings { limits: args.limits.limits(), stop: stop.clone(), ..Settings::default() };
@@ -27,11 +27,11 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         model: &args.path,
         bundle: &bundle,
         anchor: anchor.as_ref().map(Option::as_ref).map_err(Refusal::clone),
-        how: How { allow_legacy: args.allow_legacy, now: now() },
+        how: How { allow_legacy: args.trust.allow_legacy, now: now() },
         tolerance: Tolerance {
             ignore: args.ignore.iter().map(|path| below(&args.path, path)).collect::<Result<_>>()?,
             ignore_unsigned: args.ignore_unsigned,
-            allow_symlinks: args.allow_symlinks,
+            allow_symlinks: args.trust.allow_symlinks,
             own: None,
         },
         settings: &settings,
@@ -76,7 +76,7 @@ pub fn now() -> i64 {
 
 /// What the arguments name to trust. A file that cannot be read is an error; one that holds nothing to trust is a
 /// refusal, because then nothing is proven.
-fn anchor(args: &VerifyArgs) -> Result<Result<Option<Anchor>, Refusal>> {
+pub fn anchor(args: &TrustArgs) -> Result<Result<Option<Anchor>, Refusal>> {
     let refused = |path: &Path, why: String| {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Refusal::new(&UNTRUSTED, format!("{name}: {why}"))
@@ -120,7 +120,7 @@ fn identity_anchor(_: &str, _: &str, _: Option<&Path>) -> Result<Anchor> {
 
 /// The bundle that was named, or the one that lies where bundles lie.
 fn bundle(args: &VerifyArgs) -> Result<PathBuf> {
-    if let Some(path) = &args.manifest {
+    if let Some(path) = &args.trust.manifest {
         return Ok(path.clone());
     }
     let mut found = mverify::trust::discover(&args.path);

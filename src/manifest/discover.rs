@@ -37,6 +37,23 @@ pub struct Wanted {
     pub locks: Vec<Named>,
     /// A lock that is about to be written: what it said before does not count.
     pub rewritten: Option<PathBuf>,
+    /// Whose signatures the user trusts.
+    #[cfg(feature = "trust")]
+    pub signers: Option<Signers>,
+}
+
+/// Whose signatures the user trusts. One bundle that verifies must cover each path.
+#[cfg(feature = "trust")]
+#[derive(Clone, Debug)]
+pub struct Signers {
+    /// The bundle that the user named; without it those that lie beside or inside the paths.
+    pub bundle: Option<PathBuf>,
+    /// Whom to trust; `None` is nobody. `Err` is why nobody can be trusted.
+    pub anchor: Result<Option<crate::trust::Anchor>, crate::manifest::oms::Refusal>,
+    /// How to verify.
+    pub how: crate::trust::How,
+    /// Links to files inside the model may stand where the signer recorded that there are some.
+    pub allow_symlinks: bool,
 }
 
 /// A lock that the user named.
@@ -68,11 +85,13 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         gathering.sums(roots, items);
         gathering.discovered_locks(roots, items, wanted);
         gathering.names(items);
-        #[cfg(feature = "trust")]
-        gathering.signed(roots, items);
         gathering.indexes(roots, items);
         gathering.twins(items, limits);
         gathering.names_elsewhere(items);
+    }
+    #[cfg(feature = "trust")]
+    if wanted.discover || wanted.signers.is_some() {
+        gathering.signed(roots, items, wanted.signers.as_ref());
     }
     gathering.finish(items)
 }

@@ -316,6 +316,43 @@ fn a_signature_found_beside_a_model_can_only_fail_it() {
 }
 
 #[test]
+fn a_check_with_a_key_scans_and_proves_the_signature() {
+    let signed = Signed::new(&[]);
+    let (model, public, bundle) = (signed.path("m"), signed.path("k.pub"), signed.path("m/model.sig"));
+    fs::write(signed.at("m/ok.pkl"), b"\x80\x04K\x01.").unwrap();
+    let with = ["--key", public.as_str(), "--require", "signature"];
+    let check = |more: &[&str]| run(&[&[model.as_str()], &with[..], more].concat());
+    assert_eq!(check(&[]).code, 1, "not signed");
+    signed.sign(&["--force"]);
+    let good = check(&["--format", "json"]);
+    assert_eq!(good.code, 0, "{}", good.out);
+    assert!(good.out.contains("\"trust\":\"signed\""));
+    assert_eq!(check(&["--manifest", &bundle]).code, 0);
+    assert_eq!(run(&[&model, "--require", "signature"]).code, 3, "self-asserted");
+    assert_eq!(run(&["keygen", "-o", &signed.path("other")]).code, 0);
+    assert_eq!(run(&[&model, "--key", &signed.path("other.pub")]).code, 3, "signed by somebody else");
+    assert_eq!(run(&[&model, "--key", &signed.path("other.pub"), "--manifest", &bundle]).code, 3);
+    assert_eq!(run(&[&model, "--manifest", &bundle]).code, 3, "nobody to trust");
+    assert_eq!(run(&[&model, "--key", &public, "--manifest", "/no/such/bundle"]).code, 3);
+    assert_eq!(
+        run(&["check", &signed.path("m/ok.pkl"), "--manifest", &bundle, "--key", &public]).code,
+        0,
+        "one of its files"
+    );
+    fs::write(signed.at("m/ok.pkl"), b"\x80\x04K\x02.").unwrap();
+    assert_eq!(check(&[]).code, 1, "changed");
+    signed.sign(&["--force", "--shards", "4"]);
+    assert_eq!(check(&[]).code, 3, "parts are not compared here, and not taken for proof");
+    fs::remove_file(&bundle).unwrap();
+    assert_eq!(run(&[&model, "--key", &public]).code, 3, "no signature at all");
+    // signed, and bad all the same
+    fs::write(signed.at("m/evil.pkl"), b"\x80\x04cos\nsystem\n(S'x'\ntR.").unwrap();
+    signed.sign(&["--even-if-bad"]);
+    assert_eq!(run(&["verify", &model, "--key", &public]).code, 0);
+    assert_eq!(check(&[]).code, 1);
+}
+
+#[test]
 fn signing_refuses_what_it_should() {
     let signed = Signed::new(&[]);
     let (model, key) = (signed.path("m"), signed.path("k"));

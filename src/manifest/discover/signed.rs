@@ -1,64 +1,110 @@
-//! Signed manifests that lie beside or inside what is checked. Nobody was named to trust, so whatever they say is only
-//! self-asserted: it can fail a file, and a match proves no origin.
+//! Signed manifests: the one that was named, or those that lie beside or inside what is checked. Where nobody was named to
+//! trust, whatever they say is only self-asserted: it can fail a file, and a match proves no origin.
 
-use super::{Absent, Gathering, LARGEST, read};
+use super::{Absent, Gathering, LARGEST, Signers, read};
 use crate::finding::Finding;
 use crate::manifest::expected::{Claim, Claimed, Source, World};
 use crate::manifest::oms::{Expected, Manifest, name};
 use crate::manifest::tree::GIT;
 use crate::report::Trust;
 use crate::rule::{Effect, trust as rules};
-use crate::trust::{How, discover, is_bundle_name, verify};
+use crate::trust::{How, MOST_BYTES, discover, is_bundle_name, verify};
 use crate::walk::Item;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 impl Gathering {
-    /// Takes what signed manifests say.
-    pub(super) fn signed(&mut self, roots: &[PathBuf], items: &[Item]) {
+    /// Takes what signed manifests say: the one that was named, or else those that lie there.
+    pub(super) fn signed(&mut self, roots: &[PathBuf], items: &[Item], signers: Option<&Signers>) {
+        let named = signers.and_then(|signers| signers.bundle.clone());
         let met = items.iter().filter_map(|item| match item {
             Item::File(path) if is_bundle_name(path) => Some(path.clone()),
             _ => None,
         });
         let beside = roots.iter().flat_map(|root| discover(root));
-        let bundles: BTreeSet<PathBuf> = met.chain(beside).collect();
+        let mut bundles: BTreeSet<PathBuf> = met.chain(beside).collect();
+        bundles.extend(named.clone());
+        let mut signed = false;
         for bundle in &bundles {
-            self.bundle(bundle, roots, items, &bundles);
+            let is_named = named.as_ref() == Some(bundle);
+            let signers = signers.filter(|_| named.is_none() || is_named);
+            signed |= self.bundle(bundle, is_named, signers, roots, items, &bundles);
+        }
+        if signers.is_some() && named.is_none() && !signed {
+            let finding = Finding::new(&rules::UNTRUSTED, "no signature by whom you named was found here");
+            self.missing.extend(roots.first().map(|root| Item::Problem(root.clone(), finding)));
         }
     }
 
-    fn bundle(&mut self, path: &Path, roots: &[PathBuf], items: &[Item], bundles: &BTreeSet<PathBuf>) {
-        let Some(text) = read(path, LARGEST) else { return };
+    /// Takes what one bundle says. True if it is signed by somebody whom the user trusts.
+    fn bundle(
+        &mut self,
+        path: &Path,
+        is_named: bool,
+        signers: Option<&Signers>,
+        roots: &[PathBuf],
+        items: &[Item],
+        bundles: &BTreeSet<PathBuf>,
+    ) -> bool {
+        let Some(text) = read(path, if is_named { MOST_BYTES } else { LARGEST }) else {
+            if is_named {
+                self.tell(path, Finding::new(&crate::rule::format::UNREADABLE, "the manifest cannot be read"));
+            }
+            return false;
+        };
         // other tools call their signatures .sig too
-        if !text.trim_ascii_start().starts_with(b"{") {
-            return;
+        if !is_named && !text.trim_ascii_start().starts_with(b"{") {
+            return false;
         }
-        let verified = match verify(&text, None, How { allow_legacy: false, now: 0 }) {
+        let trusted = signers.map(|signers| {
+            let anchor = signers.anchor.as_ref().map_err(Clone::clone)?;
+            verify(&text, anchor.as_ref(), signers.how)
+        });
+        let verified = match trusted {
+            Some(Ok(verified)) => Ok(verified),
+            Some(Err(refusal)) if is_named => Err(refusal),
+            _ => verify(&text, None, How { allow_legacy: false, now: 0 }),
+        };
+        let verified = match verified {
             Ok(verified) => verified,
-            Err(refusal) if refusal.rule.effect == Effect::Bad => {
-                self.expected.note(path, Finding::new(refusal.rule, refusal.message));
-                return;
+            Err(refusal) if is_named || refusal.rule.effect == Effect::Bad => {
+                self.tell(path, Finding::new(refusal.rule, refusal.message));
+                return false;
             }
             // it may be a bundle over something else
             Err(refusal) => {
                 let message = format!("not relied on: {}", refusal.message);
-                self.expected.note(path, Finding::new(&rules::SELF_ASSERTED, message));
-                return;
+                self.tell(path, Finding::new(&rules::SELF_ASSERTED, message));
+                return false;
             }
         };
-        self.expected.note(path, Finding::new(&rules::SELF_ASSERTED, "nobody was named to trust; it proves no origin"));
+        let signed = verified.trust == Trust::Signed;
+        let manifest = verified.manifest;
+        let sharded = manifest.shard_size.is_some();
+        match (signed, is_named) {
+            (true, _) if sharded => {
+                let why = "it lists files in parts, which only `mverify verify` compares";
+                self.tell(path, Finding::new(&rules::UNSUPPORTED, why));
+            }
+            (true, _) => {}
+            (false, true) => self.tell(path, Finding::new(&rules::NO_ANCHOR, "nobody was named to trust")),
+            (false, false) => {
+                self.tell(path, Finding::new(&rules::SELF_ASSERTED, "nobody was named to trust; it proves no origin"));
+            }
+        }
         let source = Source {
             name: path.file_name().map(|name| crate::finding::shown(&name.to_string_lossy())).unwrap_or_default(),
-            trust: Trust::SelfAsserted,
+            // the size of a file, which is all that is compared of parts here, is nothing to rely on
+            trust: if sharded { Trust::SelfAsserted } else { verified.trust },
             signer: verified.signer,
             world: World::Closed,
         };
-        let manifest = verified.manifest;
-        match subject(path, &manifest, roots) {
+        let links = manifest.allow_symlinks && (!signed || signers.is_some_and(|signers| signers.allow_symlinks));
+        match subject(path, is_named, &manifest, roots) {
             Subject::File(file) => {
                 let number = self.expected.source(Source { world: World::Named, ..source });
                 if let Some(expected) = manifest.entries.values().next() {
-                    self.claim(number, file, claim(&manifest, expected), Absent::Missing);
+                    self.claim(number, file, claim(&manifest, expected, links), Absent::Missing);
                 }
             }
             Subject::Directory(directory) => {
@@ -66,11 +112,21 @@ impl Gathering {
                 let whole = roots.iter().any(|root| directory.starts_with(root));
                 let absent = if whole { Absent::Missing } else { Absent::Ignored };
                 for (name, expected) in &manifest.entries {
-                    self.claim(number, directory.join(name), claim(&manifest, expected), absent);
+                    self.claim(number, directory.join(name), claim(&manifest, expected, links), absent);
                 }
                 self.expected.speaks_for(number, &directory);
                 self.spare(number, &directory, &manifest, items, bundles);
             }
+        }
+        signed
+    }
+
+    /// Tells something about a bundle, whether it is among the files that are checked or not.
+    fn tell(&mut self, bundle: &Path, finding: Finding) {
+        if self.known.contains(bundle) {
+            self.expected.note(bundle, finding);
+        } else if finding.rule.effect != Effect::Note {
+            self.missing.push(Item::Problem(bundle.to_owned(), finding));
         }
     }
 
@@ -100,7 +156,17 @@ enum Subject {
     Directory(PathBuf),
 }
 
-fn subject(bundle: &Path, manifest: &Manifest, roots: &[PathBuf]) -> Subject {
+fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]) -> Subject {
+    if let ([root], true) = (roots, is_named) {
+        let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let single =
+            manifest.entries.len() == 1 && manifest.entries.keys().all(|entry| *entry == "." || *entry == name);
+        return match root.is_dir() {
+            true => Subject::Directory(root.clone()),
+            false if single => Subject::File(root.clone()),
+            false => Subject::Directory(root.parent().unwrap_or(Path::new("")).to_owned()),
+        };
+    }
     let directory = bundle.parent().unwrap_or(Path::new(""));
     let name = bundle.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let of = name.strip_suffix(".sig").or_else(|| name.strip_suffix(".sigstore.json")).unwrap_or(&name);
@@ -117,10 +183,10 @@ fn subject(bundle: &Path, manifest: &Manifest, roots: &[PathBuf]) -> Subject {
 }
 
 /// What a manifest says of one file. Shards are compared by `mverify verify`; here they tell the size.
-fn claim(manifest: &Manifest, expected: &Expected) -> Claim {
+fn claim(manifest: &Manifest, expected: &Expected, links: bool) -> Claim {
     let digests = match expected {
         Expected::Whole(digest) => vec![Claimed::Whole(vec![manifest.algorithm], *digest)],
         Expected::Shards(_) => Vec::new(),
     };
-    Claim { size: expected.len(), digests, no_link: !manifest.allow_symlinks }
+    Claim { size: expected.len(), digests, no_link: !links }
 }
