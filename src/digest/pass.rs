@@ -153,6 +153,10 @@ fn read(
     buffers: &mut Buffers,
     context: &Context<'_>,
 ) -> Result<Passed, PassError> {
+    if plan.algorithms.is_empty() && plan.crcs.is_empty() {
+        source.settle()?;
+        return Ok(Passed::default());
+    }
     let len = source.len();
     let mut hasher =
         Hasher::new(&plan.algorithms, Some(len)).map_err(|error| PassError::Io(io::Error::other(error)))?;
