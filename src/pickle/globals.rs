@@ -70,8 +70,12 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("partial-of-vetted", "the first argument, and the callable set by BUILD, may be called without a shape"),
     (
         "callable-args",
-        "every global among the arguments may be called without a shape, and no argument is a computed callable",
+        "every global among the arguments may be called without a shape; the other arguments are data and built objects",
     ),
+    ("import-by-name", "exactly (constant module, constant name): that pair is vetted"),
+    ("none-first", "the first argument, if there is one, is None"),
+    ("type-union", "exactly (operator.or_, a tuple of vetted classes and types)"),
+    ("typing-alias", "exactly (a name of `typing`, one of them or a tuple of them or of vetted classes and types)"),
     ("reconstructor", "(vetted class, builtins.object or a vetted builtin class, state)"),
     ("np-reconstruct", "(vetted class, shape, type code): an array to be filled by BUILD"),
     ("np-scalar", "(dtype, bytes): a dtype without objects"),

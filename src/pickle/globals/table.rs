@@ -56,10 +56,26 @@ macro_rules! tables {
     };
 }
 
-static TABLES: [Table; 5] = tables![
+static TABLES: [Table; 21] = tables![
     "reviewed/dangerous.txt", // first: see `dangerous_module`
+    "generated/accelerate.txt",
+    "generated/boosting.txt",
+    "generated/imaging.txt",
+    "generated/networkx.txt",
+    "generated/numpy.txt",
+    "generated/pandas.txt",
+    "generated/scipy.txt",
+    "generated/sklearn.txt",
+    "generated/small.txt",
+    "generated/stdlib.txt",
+    "generated/tokenizers.txt",
+    "generated/torch.txt",
+    "generated/torchmetrics.txt",
     "reviewed/joblib.txt",
     "reviewed/numpy.txt",
+    "reviewed/pandas.txt",
+    "reviewed/sklearn.txt",
+    "reviewed/small.txt",
     "reviewed/stdlib.txt",
     "reviewed/torch.txt",
 ];
