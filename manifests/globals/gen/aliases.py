@@ -45,6 +45,11 @@ SKLEARN_PLAIN = (  # in these packages `_name` was `name`
     "cluster covariance decomposition ensemble feature_extraction feature_selection gaussian_process linear_model manifold "
     "mixture neighbors neural_network preprocessing semi_supervised svm tree metrics").split()
 
+TRANSFORMERS3 = (  # models that transformers had before each got a package of its own in 4.0
+    "albert auto bart bert bert_generation blenderbot camembert ctrl deberta distilbert dpr electra encoder_decoder flaubert fsmt "
+    "funnel gpt2 layoutlm longformer lxmert marian mbart mobilebert mt5 openai pegasus prophetnet rag reformer retribert roberta "
+    "squeezebert t5 transfo_xl xlm xlm_prophetnet xlm_roberta xlnet").split()
+
 
 def old_names(rule, module):
     """Older paths of `module`."""
@@ -56,7 +61,7 @@ def old_names(rule, module):
         return [name for name in out if name != module]
     if rule == "transformers":  # before 4.0 there was no package per model
         parts = module.split(".")
-        if len(parts) == 4 and parts[1] == "models":
+        if len(parts) == 4 and parts[1] == "models" and parts[2] in TRANSFORMERS3:
             return [f"transformers.{parts[3]}"]
         return []
     return [old + module[len(new):] for new, old in rule if module == new or module.startswith(new if new[-1] == "_" else new + ".")]

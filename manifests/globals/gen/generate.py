@@ -3,7 +3,8 @@
 
     generate.py [TABLE ...]           adds to each table what this environment has and the judge accepts
     generate.py --check [TABLE ...]   changes nothing; exit 1 if a table lacks something, or holds what the judge refuses
-    generate.py --rejected TABLE      prints every class that was refused, with the reasons
+
+What the judge refuses is kept in refused/TABLE.txt, with reasons.
 
 Tables accumulate: run it in an environment per version that shall be known. What a reviewed table lists is left to it.
 Deterministic for an environment. Needs only the standard library and the packages it inspects.
@@ -236,12 +237,24 @@ def make(name, spec):
                 accepted[module.__name__, attr] = "function", "cls.__new__ and the fields of a native class over numbers and arrays"
     for (module, qualname), standing in list(accepted.items()):
         for old in aliases.old_names(spec.get("aliases", []), module):
-            if (old, qualname) not in REVIEWED and not dangerous(old, qualname):
+            if (old, qualname) not in REVIEWED and (old, qualname) not in rejected and not dangerous(old, qualname):
                 accepted.setdefault((old, qualname), standing)
     for (module, qualname), (words, why) in accepted.items():
         table.add(words, why, module, [qualname])
         table.packages.add(module.split(".")[0])
     return table, rejected
+
+
+def refused(name, rejected):
+    """What any environment so far refused, with reasons: a class stays out until a person strikes its line."""
+    path, known = os.path.join(HERE, "refused", name + ".txt"), {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                pair, _, why = line.strip().partition(": ")
+                known[tuple(pair.split())] = why
+    known.update({pair: "; ".join(faults)[:160] for pair, faults in rejected.items()})
+    return path, known, "".join(f"{module} {qualname}: {why}\n" for (module, qualname), why in sorted(known.items()))
 
 
 def versions(spec):
@@ -268,8 +281,8 @@ def merge(old, new, rejected, spec):
     for source in (new, before):
         for (words, why), lines in source.sections.items():
             for module, names in lines.items():
-                keep = {n for n in names if (module, n) not in REVIEWED and not dangerous(module, n)
-                        and (source is new or (module, n) not in fresh) and (module, n) not in rejected}
+                keep = {n for n in names if (module, n) not in rejected and (module, n) not in REVIEWED and not dangerous(module, n)
+                        and (source is new or (module, n) not in fresh)}
                 if keep:
                     out.add(words, why, module, keep)
     out.sections = dict(sorted(out.sections.items()))
@@ -305,22 +318,20 @@ def main(argv):
     flags, names = [a for a in argv if a.startswith("--")], [a for a in argv if not a.startswith("--")]
     if len(names) != 1:
         code = 0
-        if not names and "--rejected" not in flags:
+        if not names:
             write(os.path.join(ROOT, "generated", "python2.txt"), python2(), "--check" in flags)
         for name in names or FRAMEWORKS:  # a process each: imports of one must not change another
             code |= subprocess.run([sys.executable, __file__, *flags, name], check=False).returncode
         sys.exit(code)
     name, spec = names[0], FRAMEWORKS[names[0]]
     table, rejected = make(name, spec)
-    if "--rejected" in flags:
-        for (module, qualname), faults in sorted(rejected.items()):
-            print(f"{module} {qualname}: {'; '.join(faults)[:300]}")
-        return
     path = os.path.join(ROOT, "generated", name + ".txt")
     if not table.sections:
         print(f"{name}: not installed here")
         return
-    write(path, merge(path, table, rejected, spec).text(), "--check" in flags)
+    notes, out, lines = refused(name, rejected)
+    write(path, merge(path, table, out, spec).text(), "--check" in flags)
+    write(notes, lines, "--check" in flags)
     print(f"{name}: {sum(1 for _ in table.pairs())} accepted, {len(rejected)} refused")
 
 

@@ -49,13 +49,27 @@ class Judge:
                 continue
             out += self.attribute_faults(cls, owner, name, raw)
         if names is BUILDING:
+            state = self.state_source(cls)
             for owner in cls.__mro__:
                 for name, raw in vars(owner).items():
+                    if state is not None and "setattr" not in state and f".{name} =" not in state:
+                        continue  # its own __setstate__ stands between BUILD and the setters
                     if isinstance(raw, property) and raw.fset:
                         out += [f"{name} setter: {f}" for f in self.function_faults(raw.fset, cls, owner, 0)]
-                    elif hasattr(type(raw), "__set__") and type(raw).__module__ not in ("enum", "types", "functools") and isinstance(inspect.getattr_static(type(raw), "__set__"), types.FunctionType):
+                    elif hasattr(type(raw), "__set__") and type(raw).__module__ not in ("enum", "types", "functools") and isinstance(
+                            inspect.getattr_static(type(raw), "__set__"), types.FunctionType):
                         out += [f"{name} descriptor: {f}" for f in self.function_faults(type(raw).__set__, type(raw), type(raw), 0)]
         return sorted(set(out))
+
+    def state_source(self, cls):
+        """The source of every __setstate__ of a class; None if BUILD sets attributes itself, or if it cannot be read."""
+        owner, _ = find(cls, "__setstate__")
+        if owner is None or owner is object:
+            return None
+        try:
+            return "".join(inspect.getsource(inspect.unwrap(vars(base)["__setstate__"])) for base in cls.__mro__ if "__setstate__" in vars(base))
+        except (OSError, TypeError):
+            return None
 
     def attribute_faults(self, cls, owner, name, raw):
         func = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw

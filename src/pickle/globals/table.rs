@@ -56,21 +56,34 @@ macro_rules! tables {
     };
 }
 
-static TABLES: [Table; 21] = tables![
+static TABLES: [Table; 35] = tables![
     "reviewed/dangerous.txt", // first: see `dangerous_module`
     "generated/accelerate.txt",
     "generated/boosting.txt",
+    "generated/diffusers.txt",
+    "generated/geometric.txt",
+    "generated/huggingface.txt",
     "generated/imaging.txt",
+    "generated/lightning.txt",
     "generated/networkx.txt",
+    "generated/nlp.txt",
     "generated/numpy.txt",
     "generated/pandas.txt",
+    "generated/peft.txt",
+    "generated/pydantic.txt",
     "generated/scipy.txt",
+    "generated/sentence_transformers.txt",
     "generated/sklearn.txt",
     "generated/small.txt",
+    "generated/statistics.txt",
     "generated/stdlib.txt",
+    "generated/timm.txt",
     "generated/tokenizers.txt",
     "generated/torch.txt",
     "generated/torchmetrics.txt",
+    "generated/torchvision.txt",
+    "generated/transformers.txt",
+    "reviewed/boosting.txt",
     "reviewed/joblib.txt",
     "reviewed/numpy.txt",
     "reviewed/pandas.txt",
@@ -78,6 +91,7 @@ static TABLES: [Table; 21] = tables![
     "reviewed/small.txt",
     "reviewed/stdlib.txt",
     "reviewed/torch.txt",
+    "reviewed/transformers.txt",
 ];
 
 /// Every table.
