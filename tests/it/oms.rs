@@ -467,3 +467,12 @@ fn no_network_is_needed() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn the_worked_example_verifies() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/models/example");
+    let (model, key) = (example.join("model"), example.join("key.pub"));
+    let (model, key) = (model.to_str().unwrap(), key.to_str().unwrap());
+    assert_eq!(run(&["verify", model, "--key", key]).code, 0);
+    assert_eq!(run(&[model, "--key", key, "--require", "signature"]).code, 0);
+}
