@@ -11,6 +11,8 @@ mod report;
 mod rules;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(target_os = "linux")]
+mod shrink;
 mod tool;
 mod tree;
 mod weights_only;
