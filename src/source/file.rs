@@ -5,6 +5,7 @@
 //! open handle; every read of a parser goes through `Pages`; at the end size, times and identity must be what they
 //! were ([`ReadAt::settle`]); and where the system grants it, a read lease tells of writers at once.
 
+use super::lease::Lease;
 use super::pages::{PAGE, Pages};
 use super::{Changed, ReadAt, Window};
 use crate::error::Error;
@@ -51,7 +52,7 @@ pub struct FileSource {
     pages: Mutex<Pages>,
     #[cfg(all(feature = "mmap", unix))]
     map: Option<super::mmap::Mapping>,
-    lease: Option<super::lease::Lease>,
+    lease: Option<Lease>,
 }
 
 impl FileSource {
@@ -69,13 +70,14 @@ impl FileSource {
                 });
             }
         };
+        // Before anything is asked about the file, so that no change in between is missed. What is not a regular file
+        // has no leases.
+        let lease = if options.lease { Lease::take(&file) } else { None };
         let metadata = file.metadata().map_err(doing("stat"))?;
         if let Some(kind) = irregular(&metadata, true) {
             return Err(Error::NotRegular { path: path.to_owned(), kind });
         }
-        let lease = if options.lease { super::lease::Lease::take(&file) } else { None };
-        // With the lease in hand, so that a change in between is not missed.
-        let stamp = Stamp::of(&file.metadata().map_err(doing("stat"))?);
+        let stamp = Stamp::of(&metadata);
         if stamp.len > options.max_file_bytes {
             return Err(Error::TooLarge { path: path.to_owned(), limit: options.max_file_bytes });
         }
@@ -151,7 +153,10 @@ impl ReadAt for FileSource {
     }
 
     fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
-        self.undisturbed()?;
+        // What comes first is not worth asking for: `settle` asks again.
+        if offset > 0 {
+            self.undisturbed()?;
+        }
         let left = self.stamp.len.saturating_sub(offset);
         let mut pages = self.pages();
         let touched = pages.next_touched(offset).map(|number| number.saturating_mul(PAGE as u64));
@@ -195,12 +200,12 @@ impl ReadAt for FileSource {
         self.undisturbed()?;
         self.pages().unchanged()?;
         // Files of /proc and their like say 0 bytes and hold more.
-        if read_at(&self.file, &mut [0], self.stamp.len)? != 0 {
+        if self.stamp.len == 0 && read_at(&self.file, &mut [0], 0)? != 0 {
             return Err(Changed.into());
         }
+        // The stamp names device and inode: if the path leads to the same, it speaks for the open file too.
         let by_path = if self.follow { std::fs::metadata(&self.path) } else { std::fs::symlink_metadata(&self.path) };
-        let same = by_path.is_ok_and(|found| Stamp::of(&found) == self.stamp);
-        if !same || Stamp::of(&self.file.metadata()?) != self.stamp {
+        if !by_path.is_ok_and(|found| Stamp::of(&found) == self.stamp) {
             return Err(Changed.into());
         }
         Ok(())

@@ -3,9 +3,9 @@
 //! This sees what `stat` cannot: a writer through a shared mapping must have opened the file for writing first, and then
 //! the lease is either not granted or broken.
 //!
-//! The kernel announces a broken lease with SIGIO, which kills a process that does not expect it. So the signal is set
-//! to SIGURG, ignored by default, before the lease exists, and then the owner is taken away so that no signal is sent
-//! at all; the lease is asked instead ([`Lease::holds`]).
+//! The kernel announces a broken lease with SIGIO, which kills a process that does not expect it. So another signal is
+//! chosen before the lease exists: SIGURG, which is ignored unless somebody wants it, and then means "look again". We
+//! do not wait for it either; the lease is asked instead ([`Lease::holds`]).
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -27,12 +27,7 @@ impl Lease {
             libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
                 && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) == 0
         };
-        if !granted {
-            return None;
-        }
-        // SAFETY: as above. If this fails a signal may come, and SIGURG is ignored.
-        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETOWN, 0) };
-        Some(Lease(()))
+        granted.then_some(Lease(()))
     }
 
     /// True as long as nobody asked to write.
