@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 const MAPPED: usize = 16 << 20;
 /// Bytes that are read at once: small enough to be still in the cache when they are hashed.
 const READ: usize = 256 << 10;
-/// The same when several threads share them.
-const READ_PARALLEL: usize = 2 << 20;
+/// The same when several threads share them. Two such buffers for each of 64 threads are 64 MiB.
+const READ_PARALLEL: usize = 512 << 10;
 /// Sources below this length are left to one thread.
 const PARALLEL_FROM: u64 = 1 << 20;
 
