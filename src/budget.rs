@@ -37,6 +37,20 @@ impl Default for Limits {
     }
 }
 
+/// A number with an optional binary unit, as in `16G` or `512KiB`.
+pub fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text.get(digits.len()..)?.to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit))
+}
+
 /// A limit that was reached, by its name in [`Limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent(pub &'static str);

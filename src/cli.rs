@@ -9,6 +9,7 @@ mod hash;
 mod keygen;
 mod lock;
 mod output;
+mod policy;
 mod progress;
 mod sign;
 mod verify;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Some(Command::Lock(args)) => lock::run(&args),
         Some(Command::Sign(args)) => sign::run(&args),
         Some(Command::Keygen(args)) => keygen::run(&args),
+        Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Cas(args)) => cas::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {

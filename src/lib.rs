@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod manifest;
 pub mod outcome;
 pub mod pickle;
+pub mod policy;
 pub mod report;
 pub mod rule;
 pub mod scan;

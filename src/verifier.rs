@@ -11,6 +11,7 @@ use crate::manifest::discover::{Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
 use crate::outcome::Outcome;
+use crate::policy::matches;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
@@ -53,6 +54,7 @@ pub struct Verifier {
     wanted: Wanted,
     describe: bool,
     outlines: bool,
+    formats: Vec<Vec<String>>,
     map: bool,
     pool: Pool,
 }
@@ -69,6 +71,7 @@ pub struct Builder {
     wanted: Wanted,
     describe: bool,
     outlines: bool,
+    formats: Vec<Vec<String>>,
     map: bool,
     threads: usize,
 }
@@ -120,6 +123,16 @@ impl Builder {
         self.wanted.locks.push(Named { path: path.into(), lock: Arc::new(lock) });
         self
     }
+    /// Allows loadable files of these formats only; `*` stands for any characters. Called twice, both must allow it.
+    pub fn formats(mut self, formats: Vec<String>) -> Self {
+        self.formats.push(formats);
+        self
+    }
+    /// Allows files from these sources only, as in `facebook/*`. Called twice, both must allow it.
+    pub fn sources(mut self, sources: Vec<String>) -> Self {
+        self.wanted.sources.push(sources);
+        self
+    }
     /// Keeps the names, types and shapes of tensors in the artifacts (default: no).
     pub fn outlines(mut self, outlines: bool) -> Self {
         self.outlines = outlines;
@@ -163,7 +176,8 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder { settings, algorithms, fail_on, required, wanted, describe, outlines, map, threads } = self;
+        let Builder { settings, algorithms, fail_on, required, wanted, describe, outlines, formats, map, threads } =
+            self;
         Ok(Verifier {
             settings,
             algorithms,
@@ -172,6 +186,7 @@ impl Builder {
             wanted,
             describe,
             outlines,
+            formats,
             map,
             pool: Pool::new(threads)?,
         })
@@ -189,6 +204,7 @@ impl Verifier {
             wanted: Wanted { discover: true, ..Wanted::default() },
             describe: false,
             outlines: false,
+            formats: Vec::new(),
             map: false,
             threads: 1,
         }
@@ -344,6 +360,10 @@ impl Verifier {
         let (integrity, mismatches) = expected.compare(&found);
         findings.extend(mismatches);
         if identity.role == Role::Loadable {
+            if !self.formats.iter().all(|list| list.iter().any(|pattern| matches(pattern, identity.format))) {
+                let message = format!("it is {}, which the policy does not allow", identity.format);
+                findings.push(Finding::new(&rule::integrity::FORMAT_NOT_ALLOWED, message));
+            }
             findings.extend(self.required.iter().filter_map(|proof| demand(*proof, &weights_only, &integrity)));
         }
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));

@@ -34,6 +34,8 @@ pub enum Command {
     Lock(LockArgs),
     /// Recompute the name of every object of a content-addressed store
     Cas(CasArgs),
+    /// Which policy applies to a path, and why
+    Policy(PolicyArgs),
     /// What a rule means, why it matters, what to do
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -99,9 +101,15 @@ pub struct CheckArgs {
     pub lock: Vec<PathBuf>,
     #[command(flatten)]
     pub trust: TrustArgs,
-    /// Lowest severity that makes a file bad
-    #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
-    pub fail_on: Severity,
+    /// Lowest severity that makes a file bad (default: high)
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub fail_on: Option<Severity>,
+    /// A policy file to trust (default: mverify.toml in the user's configuration folder)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read no policy file but that of --config
+    #[arg(long)]
+    pub no_config: bool,
     /// Exit 0 also where a file is proven bad (never where something is not proven)
     #[arg(long)]
     pub exit_zero: bool,
@@ -294,6 +302,27 @@ pub struct LockArgs {
 }
 
 #[derive(Args, Debug, Clone)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum PolicyCommand {
+    /// Show the policy files that apply to a path, which of them are trusted, and what holds
+    Check {
+        /// A file or directory
+        path: PathBuf,
+        /// A policy file to trust (default: mverify.toml in the user's configuration folder)
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Read no policy file but that of --config
+        #[arg(long)]
+        no_config: bool,
+    },
+}
+
+#[derive(Args, Debug, Clone)]
 pub struct CasArgs {
     /// The store: objects under their digest, in one directory or spread over several
     #[arg(value_name = "DIR")]
@@ -333,26 +362,17 @@ fn sha256(text: &str) -> Result<Digest, String> {
 
 /// A number with an optional binary unit.
 pub fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match text[digits.len()..].to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
-        "" => 1,
-        "K" => 1 << 10,
-        "M" => 1 << 20,
-        "G" => 1 << 30,
-        "T" => 1 << 40,
-        _ => return Err("expected a number, with K, M, G or T".to_owned()),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(unit))
-        .ok_or_else(|| "expected a number, with K, M, G or T".to_owned())
+    mverify::budget::size(text).ok_or_else(|| "expected a number, with K, M, G or T".to_owned())
 }
 
 impl LimitArgs {
     /// The library's limits with the ones given here put in.
     pub fn limits(&self) -> mverify::Limits {
-        let d = mverify::Limits::default();
+        self.over(mverify::Limits::default())
+    }
+
+    /// Other limits with the ones given here put in.
+    pub fn over(&self, d: mverify::Limits) -> mverify::Limits {
         mverify::Limits {
             max_file_bytes: self.max_file_bytes.unwrap_or(d.max_file_bytes),
             max_entries: self.max_entries.unwrap_or(d.max_entries),

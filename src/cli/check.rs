@@ -6,10 +6,12 @@ use super::output::Output;
 use super::progress::Bars;
 use super::verify::{anchor, now};
 use anyhow::{Context, Result, bail};
+use mverify::Severity;
 use mverify::Verifier;
 use mverify::digest::Algorithm;
 use mverify::manifest::discover::Signers;
-use mverify::report::Summary;
+use mverify::policy::Policy;
+use mverify::report::{Summary, plain};
 use mverify::scan::Stop;
 use mverify::source::Spool;
 use mverify::trust::How;
@@ -34,14 +36,23 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let single = items.len() == 1
         && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
     let stop = interruptible()?;
-    let verifier = verifier(args, hash, stop.clone())?.describe(single);
+    let applied = super::policy::load(args.config.as_deref(), args.no_config, &paths)?;
+    for (file, _, ignored) in applied.files.iter().filter(|(_, _, ignored)| !ignored.is_empty()) {
+        eprintln!(
+            "mverify: {} is not trusted and can only tighten: passed over {}",
+            plain::path(file),
+            ignored.join(", ")
+        );
+    }
+    let policy = &applied.policy;
+    let verifier = verifier(args, hash, policy, stop.clone())?.describe(single);
     let verifier = signers.into_iter().fold(verifier, Builder::signers).build()?;
     if args.sha256.is_some() && items.len() != 1 {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
     let expected = verifier.gather(&paths, &mut items);
     let mut outputs = Output::all(&args.common, args.format, &args.output, single)?;
-    if let Some(seconds) = args.limits.timeout {
+    if let Some(seconds) = args.limits.timeout.or(policy.limits.timeout) {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &items, stop);
@@ -134,7 +145,7 @@ fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Builder> {
+fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result<Builder> {
     let mut algorithms = Vec::new();
     if hash {
         algorithms = super::hash::algorithms(&args.digest)?;
@@ -143,9 +154,10 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Builder> {
         }
     }
     let mut builder = Verifier::builder()
-        .limits(args.limits.limits())
+        .limits(args.limits.over(policy.limits.over(&mverify::Limits::default())))
         .digests(&algorithms)
-        .fail_on(args.fail_on)
+        .discover(hash)
+        .fail_on(args.fail_on.or(policy.fail_on).unwrap_or(Severity::High))
         .map(mverify::source::mmap::guard())
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop);
@@ -155,11 +167,20 @@ fn verifier(args: &CheckArgs, hash: bool, stop: Stop) -> Result<Builder> {
     for path in &args.lock {
         builder = builder.lock(path, super::lock::read(path)?);
     }
-    for version in &args.torch {
+    for version in args.torch.iter().chain(&policy.torch) {
         builder = builder.torch(version);
     }
-    for proof in &args.require {
+    for proof in args.require.iter().chain(&policy.require) {
         builder = require(builder, proof)?;
+    }
+    for global in &policy.trusted_globals {
+        builder = builder.trust_global(global);
+    }
+    for formats in &policy.formats {
+        builder = builder.formats(formats.clone());
+    }
+    for sources in &policy.sources {
+        builder = builder.sources(sources.clone());
     }
     Ok(builder)
 }

@@ -6,6 +6,7 @@
 
 mod locks;
 mod names;
+mod origins;
 #[cfg(feature = "trust")]
 mod signed;
 mod sums;
@@ -35,6 +36,8 @@ pub struct Wanted {
     pub sha256: Option<Digest>,
     /// Locks that the user named.
     pub locks: Vec<Named>,
+    /// Where files may come from, as in a policy: each list must allow it.
+    pub sources: Vec<Vec<String>>,
     /// A lock that is about to be written: what it said before does not count.
     pub rewritten: Option<PathBuf>,
     /// Whose signatures the user trusts.
@@ -81,6 +84,9 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         }
     }
     gathering.named_locks(roots, items, &wanted.locks);
+    if !wanted.sources.is_empty() {
+        gathering.origins(items, wanted);
+    }
     if wanted.discover {
         gathering.sums(roots, items);
         gathering.discovered_locks(roots, items, wanted);

@@ -128,6 +128,8 @@ pub struct Expectations {
     trees: HashMap<PathBuf, Vec<usize>>,
     missing: HashSet<PathBuf>,
     notes: HashMap<PathBuf, Vec<Finding>>,
+    /// Findings that count unless the file turns out to be inert.
+    origins: HashMap<PathBuf, Finding>,
     /// Tensors that an index places in a file, with the number of its source.
     shards: HashMap<PathBuf, Vec<(usize, BTreeSet<String>)>>,
     twins: HashMap<PathBuf, Vec<Twin>>,
@@ -160,6 +162,10 @@ impl Expectations {
     pub fn note(&mut self, path: &Path, finding: Finding) {
         self.notes.entry(path.to_owned()).or_default().push(finding);
     }
+    /// Adds a finding about a path that counts unless no loader acts on the file.
+    pub fn note_unless_inert(&mut self, path: &Path, finding: Finding) {
+        self.origins.insert(path.to_owned(), finding);
+    }
     /// Says which tensors an index places in a file.
     pub fn shard(&mut self, source: usize, path: &Path, tensors: BTreeSet<String>) {
         self.shards.entry(path.to_owned()).or_default().push((source, tensors));
@@ -181,7 +187,7 @@ impl Expectations {
     }
     /// True if nothing is expected of anything.
     pub fn is_empty(&self) -> bool {
-        self.sources.is_empty() && self.notes.is_empty()
+        self.sources.is_empty() && self.notes.is_empty() && self.origins.is_empty()
     }
 
     /// Algorithms that comparing this file needs.
@@ -198,6 +204,7 @@ impl Expectations {
     /// Compares a file with everything that is expected of it.
     pub fn compare(&self, found: &Found<'_>) -> (Vec<Integrity>, Vec<Finding>) {
         let mut findings = self.notes.get(found.path).cloned().unwrap_or_default();
+        findings.extend(self.origins.get(found.path).filter(|_| found.role != Some(Role::Inert)).cloned());
         let mut results = Vec::new();
         let claims = self.claims.get(found.path).map(Vec::as_slice).unwrap_or_default();
         for (number, claim) in claims {

@@ -45,6 +45,15 @@ rules! {
     NAME_RESERVED = "MV-NAM-002" Low Note, "a name that other systems cannot hold",
         why: "Device names, trailing dots and separators make the file vanish or land elsewhere when it is copied to such a system.",
         todo: "Rename it.", fixture: "";
+    FORMAT_NOT_ALLOWED = "MV-POL-001" High Bad, "a format that the policy does not allow",
+        why: "Your policy lists the formats that files may have which loaders act on. This file has another.",
+        todo: "Convert the file, or add its format to `formats` in mverify.toml.", fixture: "";
+    SOURCE_NOT_ALLOWED = "MV-POL-002" High Bad, "a source that the policy does not allow",
+        why: "Your policy lists where models may come from. This one comes from elsewhere.",
+        todo: "Do not load it, or add its source to `sources` in mverify.toml.", fixture: "";
+    SOURCE_UNKNOWN = "MV-POL-003" Medium Unproven, "nothing tells where it comes from",
+        why: "Your policy lists where models may come from, and neither a hub cache nor a lock that you named says where this one does.",
+        todo: "Check it in the cache it was downloaded to, or name its lock with --lock.", fixture: "";
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
         todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";

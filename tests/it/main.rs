@@ -7,6 +7,7 @@ mod lock;
 mod model;
 #[cfg(feature = "trust")]
 mod oms;
+mod policy;
 mod report;
 mod rules;
 #[cfg(feature = "schema")]
