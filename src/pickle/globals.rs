@@ -70,8 +70,8 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("partial-of-vetted", "the first argument, and the callable set by BUILD, may be called without a shape"),
     (
         "callable-args",
-        "every global among the arguments may be called without a shape, or is numpy's own `__bit_generator_ctor`; the \
-         other arguments are data and built objects",
+        "the first argument is data, a built object, or a class that may be called without a shape; any other is data, such \
+         a class, or numpy's own `__bit_generator_ctor`",
     ),
     ("import-by-name", "exactly (constant module, constant name): that pair is vetted"),
     ("none-first", "the first argument, if there is one, is None"),

@@ -45,17 +45,7 @@ impl Machine<'_, '_, '_> {
                 Some(&callee) if self.is_freely_callable(callee) => fits(),
                 _ => misfit("wraps a callable that is not vetted to be called"),
             },
-            "callable-args" => {
-                let own = |value: Value| {
-                    matches!(value, Value::Global(id) if self.names.get(id)
-                    .is_some_and(|name| name.is("numpy.random._pickle", "__bit_generator_ctor")))
-                };
-                if args.iter().any(|&value| self.tainted(value) && !own(value)) {
-                    misfit("is called with a callable that is not vetted to be called")
-                } else {
-                    fits()
-                }
-            }
+            "callable-args" => self.callable_args(&args),
             "reconstructor" => return self.reconstructor(&args),
             "np-reconstruct" => return self.np_reconstruct(&args),
             "np-scalar" => self.np_scalar(&args),
@@ -90,6 +80,26 @@ impl Machine<'_, '_, '_> {
             // a rule that the tables name and nobody wrote: a test finds it first
             _ => uncertain("has an argument rule that is not known"),
         })
+    }
+
+    /// numpy's constructors of random state: a bit generator (named, made by a class, or built before), then only what
+    /// makes one from its name.
+    fn callable_args(&self, args: &[Value]) -> Fit {
+        let harmless = |(at, &value): (usize, &Value)| match value {
+            Value::Const(..) => true,
+            Value::Node(id) => {
+                at == 0 && self.arena.node(id).is_some_and(|node| matches!(node.shape, Shape::Instance | Shape::Result))
+            }
+            Value::Global(id) => self
+                .names
+                .get(id)
+                .is_some_and(|name| name.freely_callable() || name.is("numpy.random._pickle", "__bit_generator_ctor")),
+            Value::Unknown | Value::Absent => false,
+        };
+        match args.iter().enumerate().all(harmless) {
+            true => fits(),
+            false => misfit("is called with a callable that is not vetted to be called"),
+        }
     }
 
     fn text(&self, value: Value) -> Option<String> {
