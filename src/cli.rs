@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod explain;
 mod hash;
+mod inspect;
 mod keygen;
 mod lock;
 mod output;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Some(Command::Sign(args)) => sign::run(&args),
         Some(Command::Keygen(args)) => keygen::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Cas(args)) => cas::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Completions { shell }) => {

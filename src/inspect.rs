@@ -1,10 +1,13 @@
 //! What is inside: tensors by name, without loading anything.
 
 use crate::budget::{Budget, Limits};
+use crate::container::{member, zip};
 use crate::digest::{Algorithm, Hasher};
 use crate::format::tensor::TensorInfo;
 use crate::format::{gguf, npy, safetensors};
 use crate::manifest::lock::Tensors;
+use crate::pickle::{self, Dialect};
+use crate::scan::{Scan, Settings};
 use crate::source::View;
 use crate::torch;
 
@@ -20,6 +23,47 @@ pub fn tensors(view: &View<'_>, format: &str, limits: &Limits) -> Option<Vec<Ten
     };
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Some(tensors)
+}
+
+/// What a container holds, and what its pickles name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Names and sizes of the members of a zip archive, in the order of its directory.
+    pub members: Vec<(String, u64)>,
+    /// Globals as `module.qualname`, in order of first mention.
+    pub globals: Vec<String>,
+}
+
+/// Members and globals of a file of this format. Zip archives are not descended into beyond their own pickles.
+pub fn contents(view: &View<'_>, format: &str, limits: &Limits) -> Contents {
+    let settings = Settings { limits: limits.clone(), ..Settings::default() };
+    let mut scan = Scan::new(&settings);
+    let mut contents = Contents::default();
+    if format == "pickle" || format == "torch-legacy" {
+        if let Ok(bytes) = view.head(limits.max_header_bytes) {
+            contents.globals = pickle::check_file(&bytes, &mut scan).globals;
+        }
+        return contents;
+    }
+    if !view.head(4).is_ok_and(|head| *head == *b"PK\x03\x04") {
+        return contents;
+    }
+    let Ok(directory) = zip::read_directory(view, &mut scan.budget) else { return contents };
+    for entry in &directory.entries {
+        let name = String::from_utf8_lossy(&entry.name).into_owned();
+        if name.ends_with(".pkl")
+            && let Some(member) = member::open(view, entry, &name, &mut scan)
+        {
+            let found = member.view(|view| {
+                let bytes = view.head(limits.max_header_bytes).unwrap_or_default();
+                pickle::check(&bytes, 0, Dialect::TorchZip, &mut scan).globals
+            });
+            contents.globals.extend(found.into_iter().filter(|global| !global.is_empty()));
+        }
+        contents.members.push((name, entry.size));
+    }
+    contents.globals.dedup();
+    contents
 }
 
 /// The outline of a lock: a digest of names, types and shapes.

@@ -36,6 +36,8 @@ pub enum Command {
     Cas(CasArgs),
     /// Which policy applies to a path, and why
     Policy(PolicyArgs),
+    /// Show what is inside: members, tensors, globals, and what vouches for it; nothing is loaded
+    Inspect(InspectArgs),
     /// What a rule means, why it matters, what to do
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -320,6 +322,24 @@ pub enum PolicyCommand {
         #[arg(long)]
         no_config: bool,
     },
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct InspectArgs {
+    /// A file or directory
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Print JSON, which --expect reads again
+    #[arg(long)]
+    pub json: bool,
+    /// Fail on tensors that are missing, extra, reshaped or of another type than in FILE: an earlier inspection in JSON,
+    /// or a map of tensor names to {"dtype": ..., "shape": [...]}
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 #[derive(Args, Debug, Clone)]
