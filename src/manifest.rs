@@ -4,6 +4,7 @@ pub mod cas;
 mod compare;
 pub mod discover;
 pub mod expected;
+pub mod git;
 pub mod hub;
 pub mod index;
 pub mod lock;

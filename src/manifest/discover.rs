@@ -10,6 +10,7 @@ mod origins;
 #[cfg(feature = "trust")]
 mod signed;
 mod sums;
+mod tracked;
 mod tree;
 
 use super::expected::{Claim, Claimed, Expectations, Source, World};
@@ -91,6 +92,7 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         gathering.sums(roots, items);
         gathering.discovered_locks(roots, items, wanted);
         gathering.names(items);
+        gathering.tracked(items);
         gathering.indexes(roots, items);
         gathering.twins(items, limits);
         gathering.names_elsewhere(items);

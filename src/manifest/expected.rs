@@ -8,7 +8,7 @@ use crate::digest::{Algorithm, Digest, Digests};
 use crate::finding::{Finding, shown};
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
-use crate::manifest::index;
+use crate::manifest::{git, index};
 use crate::report::{Integrity, Status, Trust};
 use crate::rule::integrity as rules;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -49,6 +49,8 @@ pub struct Claim {
     pub digests: Vec<Claimed>,
     /// It is a file of its own, no symbolic link.
     pub no_link: bool,
+    /// It holds for loadable files only.
+    pub if_loadable: bool,
 }
 
 /// What a source says about the digest of one file.
@@ -58,6 +60,8 @@ pub enum Claimed {
     Whole(Vec<Algorithm>, Digest),
     /// The first hex digits of the SHA-256, as torch.hub puts them into names.
     Start(String),
+    /// The git blob SHA-1 of the content or, for a file kept by git-lfs, of its pointer.
+    Git(Digest),
 }
 
 impl Claimed {
@@ -66,16 +70,22 @@ impl Claimed {
         match self {
             Claimed::Whole(algorithms, _) => algorithms,
             Claimed::Start(_) => &[Algorithm::Sha256],
+            Claimed::Git(_) => &[Algorithm::Sha256, Algorithm::Sha1Git],
         }
     }
     /// True if the digests have it; `None` if none was computed that could tell.
-    fn holds(&self, found: &Digests) -> Option<bool> {
+    fn holds(&self, found: &Digests, size: u64) -> Option<bool> {
         match self {
             Claimed::Whole(algorithms, expected) => {
                 let found: Vec<Digest> = algorithms.iter().filter_map(|algorithm| found.get(*algorithm)).collect();
                 if found.len() < algorithms.len() { None } else { Some(found.contains(expected)) }
             }
             Claimed::Start(start) => Some(found.get(Algorithm::Sha256)?.to_string().starts_with(start.as_str())),
+            Claimed::Git(blob) => {
+                let pointer = git::pointer(&found.get(Algorithm::Sha256)?, size);
+                let named = git::blob(pointer.as_bytes());
+                Some(found.get(Algorithm::Sha1Git)? == *blob || named == Some(*blob))
+            }
         }
     }
     /// Why a match proves little; `None` where it proves the content.
@@ -89,6 +99,7 @@ impl Claimed {
                 Some(format!("{} hex digits of the sha256: corruption check only", start.len()))
             }
             Claimed::Start(_) => None,
+            Claimed::Git(_) => Some("sha1-git: corruption check only".to_owned()),
         }
     }
     fn words(&self) -> String {
@@ -97,6 +108,7 @@ impl Claimed {
                 format!("the {} {digest}", algorithms.first().map_or("digest", |algorithm| algorithm.name()))
             }
             Claimed::Start(start) => format!("a sha256 that begins with {start}"),
+            Claimed::Git(blob) => format!("the git blob {blob}, as content or as its git-lfs pointer"),
         }
     }
 }
@@ -315,12 +327,15 @@ impl Claim {
     /// `Ok` with a note where all of it holds, `Err` with what was expected where something does not, `None` where the
     /// file was not read.
     fn against(&self, found: &Found<'_>) -> Option<Result<Option<String>, String>> {
-        found.role?;
+        let role = found.role?;
+        if self.if_loadable && role != Role::Loadable {
+            return None;
+        }
         if let Some(size) = self.size.filter(|size| *size != found.size) {
             return Some(Err(format!("{size} bytes")));
         }
         for claimed in &self.digests {
-            if !claimed.holds(found.digests)? {
+            if !claimed.holds(found.digests, found.size)? {
                 return Some(Err(claimed.words()));
             }
         }

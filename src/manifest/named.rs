@@ -67,6 +67,7 @@ mod tests {
         let digest = match claim.digests.pop()? {
             Claimed::Whole(_, digest) => digest.to_string(),
             Claimed::Start(start) => start,
+            Claimed::Git(blob) => blob.to_string(),
         };
         Some((by.rsplit_once("the ").map_or(by, |(_, tool)| tool), digest))
     }

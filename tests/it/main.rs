@@ -3,6 +3,7 @@
 mod cas;
 mod cli;
 mod expected;
+mod git;
 mod inspect;
 mod lock;
 mod model;

@@ -148,6 +148,7 @@ fn claim(entry: &lock::Entry) -> Claim {
         size: Some(entry.size),
         digests: vec![Claimed::Whole(vec![Algorithm::Sha256], entry.sha256)],
         no_link: !entry.link,
+        if_loadable: false,
     }
 }
 

@@ -188,5 +188,5 @@ fn claim(manifest: &Manifest, expected: &Expected, links: bool) -> Claim {
         Expected::Whole(digest) => vec![Claimed::Whole(vec![manifest.algorithm], *digest)],
         Expected::Shards(_) => Vec::new(),
     };
-    Claim { size: expected.len(), digests, no_link: !links }
+    Claim { size: expected.len(), digests, no_link: !links, if_loadable: false }
 }
