@@ -14,7 +14,7 @@ mod zip_content;
 pub mod zip_names;
 
 #[cfg(test)]
-mod craft;
+pub(crate) mod craft;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

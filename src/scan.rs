@@ -66,6 +66,7 @@ pub struct Scan<'a> {
     kept: [usize; 4],
     members: Vec<String>,
     deferred: Vec<DeferredCrc>,
+    excused: Option<fn(&str) -> bool>,
 }
 
 impl<'a> Scan<'a> {
@@ -78,6 +79,7 @@ impl<'a> Scan<'a> {
             kept: [0; 4],
             members: Vec::new(),
             deferred: Vec::new(),
+            excused: None,
         }
     }
     /// Notes a finding at the current member.
@@ -114,9 +116,23 @@ impl<'a> Scan<'a> {
     /// Runs `f` and returns its findings apart, for a caller who decides which of them count. Those that do go back
     /// through [`find`](Self::find); the budget is spent either way.
     pub fn trial<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> (R, Vec<Finding>) {
-        let before = std::mem::take(&mut self.findings);
+        let before = (std::mem::take(&mut self.findings), std::mem::take(&mut self.kept));
         let result = f(self);
-        (result, std::mem::replace(&mut self.findings, before))
+        // what a trial found must not use up the room of what counts
+        self.kept = before.1;
+        (result, std::mem::replace(&mut self.findings, before.0))
+    }
+    /// Runs `f` while nothing is said about globals that `excused` holds for. Excused before they are counted, so that a
+    /// flood of them cannot push out the others.
+    pub fn excusing<R>(&mut self, excused: fn(&str) -> bool, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.excused.replace(excused);
+        let result = f(self);
+        self.excused = before;
+        result
+    }
+    /// True if nothing is to be said about this global, given as `module.qualname`.
+    pub fn excuses(&self, global: &str) -> bool {
+        self.excused.is_some_and(|excused| excused(global))
     }
     /// How many members deep we are.
     pub fn depth(&self) -> usize {
@@ -140,6 +156,20 @@ impl<'a> Scan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_in_trials_cannot_wash_out_what_is_bad() {
+        let settings = Settings::default();
+        let mut scan = Scan::new(&settings);
+        let (_, dropped) = scan.trial(|scan| {
+            for n in 0..10_000 {
+                scan.report(&rule::pickle::DANGEROUS_GLOBAL, n, "on trial");
+            }
+        });
+        assert_eq!(dropped.len(), KEPT);
+        scan.report(&rule::pickle::DANGEROUS_GLOBAL, 10_000, "the one that counts");
+        assert_eq!(scan.finish().0.len(), 1);
+    }
 
     #[test]
     fn a_flood_of_notes_cannot_wash_out_what_is_bad() {

@@ -99,16 +99,9 @@ fn parts(dir: &Directory) -> Vec<Part> {
 
 /// A pickle that the C++ unpickler reads. What it says about the archive's own classes does not count.
 fn jit_pickle(view: &View<'_>, scan: &mut Scan<'_>) -> Option<crate::pickle::Summary> {
-    let (summary, findings) = scan.trial(|scan| pickle_in(view, Dialect::TorchZip, scan));
-    for finding in findings {
-        let own = |name: &str| {
-            name == "__torch__" || name.starts_with("__torch__.") || name.starts_with("torch.jit._pickle.")
-        };
-        if !finding.global.as_deref().is_some_and(own) {
-            scan.find(finding);
-        }
-    }
-    summary
+    let own =
+        |name: &str| name == "__torch__" || name.starts_with("__torch__.") || name.starts_with("torch.jit._pickle.");
+    scan.excusing(own, |scan| pickle_in(view, Dialect::TorchZip, scan))
 }
 
 /// Operators that reach files, as `namespace::name`.
@@ -222,12 +215,38 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Verdict;
+    use crate::container::craft;
+    use crate::testing::examine;
 
     #[test]
     fn operators_are_told_from_names_and_text() {
         let text = "x = torch.save(y, \"torch.from_file\")  # torch.from_file\nops.image.read_file(z)\nself.torch";
         let found: Vec<_> = paths(text).filter_map(|(_, p)| operator(p)).collect();
         assert_eq!(found, [("aten", "save"), ("image", "read_file")]);
+    }
+
+    #[test]
+    fn a_flood_of_own_classes_hides_no_other() {
+        for own in [1, 100, 3000] {
+            let mut pickle = b"\x80\x02".to_vec();
+            for n in 0..own {
+                pickle.extend(format!("c__torch__\nC{n}\n)R0").bytes());
+            }
+            let clean = [&pickle[..], b"}."].concat();
+            pickle.extend(b"c__main__\nEvil\n)R0}.");
+            let archive = |pickle: &[u8]| {
+                let code = b"class M(Module):\n  __parameters__ = []\n";
+                craft::zip(&[
+                    craft::stored("m/data.pkl", pickle),
+                    craft::stored("m/constants.pkl", b"\x80\x02)."),
+                    craft::stored("m/code/__torch__.py", code),
+                    craft::stored("m/version", b"3\n"),
+                ])
+            };
+            assert_eq!(examine(&archive(&clean), "m.pt").verdict(), Verdict::Ok, "{own}");
+            assert_eq!(examine(&archive(&pickle), "m.pt").verdict(), Verdict::Bad, "{own}");
+        }
     }
 
     #[test]

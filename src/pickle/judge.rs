@@ -40,7 +40,7 @@ impl Machine<'_, '_, '_> {
     fn accuse(&mut self, rule: &'static Rule, id: u32, what: &str) {
         let Some(name) = self.names.get(id) else { return };
         let full = name.full();
-        if self.may_report(rule) {
+        if !self.scan.excuses(&full) && self.may_report(rule) {
             let message = format!("{} {what}", show(&full, MAX_SHOWN));
             self.scan.find(Finding::new(rule, message).at(self.offset()).global(show(&full, MAX_NAME)));
         }
