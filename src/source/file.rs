@@ -14,6 +14,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Files below this size are read, not mapped: mapping costs more than it saves.
@@ -50,6 +51,8 @@ pub struct FileSource {
     file: File,
     stamp: Stamp,
     pages: Mutex<Pages>,
+    /// A read failed; a parser may have gone on without those bytes.
+    failed: AtomicBool,
     #[cfg(all(feature = "mmap", unix))]
     map: Option<super::mmap::Mapping>,
     lease: Option<Lease>,
@@ -85,6 +88,7 @@ impl FileSource {
             path: path.to_owned(),
             follow: options.follow,
             pages: Mutex::new(Pages::new(stamp.len)),
+            failed: AtomicBool::new(false),
             #[cfg(all(feature = "mmap", unix))]
             map: if options.map && stamp.len >= MAP_FROM { super::mmap::Mapping::of(&file, stamp.len) } else { None },
             lease,
@@ -108,10 +112,12 @@ impl FileSource {
     }
 
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.file, buf, offset).map_err(|error| match error.kind() {
-            // Every range is inside the length that the file had when it was opened.
-            io::ErrorKind::UnexpectedEof => Changed.into(),
-            _ => error,
+        read_exact_at(&self.file, buf, offset).inspect_err(|_| self.failed.store(true, Relaxed)).map_err(|error| {
+            match error.kind() {
+                // Every range is inside the length that the file had when it was opened.
+                io::ErrorKind::UnexpectedEof => Changed.into(),
+                _ => error,
+            }
         })
     }
 
@@ -198,6 +204,9 @@ impl ReadAt for FileSource {
 
     fn settle(&self) -> io::Result<()> {
         self.undisturbed()?;
+        if self.failed.load(Relaxed) {
+            return Err(io::Error::other("a part of it could not be read"));
+        }
         self.pages().unchanged()?;
         // Files of /proc and their like say 0 bytes and hold more.
         if self.stamp.len == 0 && read_at(&self.file, &mut [0], 0)? != 0 {
