@@ -104,8 +104,11 @@ impl Bounds {
             ));
         }
         match fs::metadata(&path) {
-            // its files are met under their own paths
-            Ok(meta) if meta.is_dir() => None,
+            // its files are met under their own paths, unless it lies in the cache beside the directory
+            Ok(meta) if meta.is_dir() && self.roots.first().is_some_and(|root| target.starts_with(root)) => None,
+            Ok(meta) if meta.is_dir() => {
+                Some(problem(path, &rule::tree::LINK_OUT, "the link leads to another directory and was not followed"))
+            }
             Ok(meta) => Some(regular(path, &meta)),
             Err(error) => Some(unreadable(&path, &error)),
         }
@@ -178,6 +181,20 @@ mod tests {
         symlink("../../blobs/etag", at("models--a--b/snapshots/c/model")).unwrap();
         let root = at("models--a--b/snapshots/c");
         assert_eq!(names(&walk(&root), &root), ["model"]);
+    }
+
+    #[test]
+    fn a_directory_among_the_blobs_of_a_cache_is_not_passed_over() {
+        let cache = tempfile::tempdir().unwrap();
+        let at = |name: &str| cache.path().join(name);
+        fs::create_dir_all(at("models--a--b/snapshots/c")).unwrap();
+        fs::create_dir_all(at("models--a--b/blobs/d")).unwrap();
+        fs::write(at("models--a--b/blobs/d/model.pkl"), "x").unwrap();
+        symlink("../../blobs/d", at("models--a--b/snapshots/c/sub")).unwrap();
+        let root = at("models--a--b/snapshots/c");
+        assert_eq!(names(&walk(&root), &root), ["sub MV-DIR-001"]);
+        let root = at("models--a--b");
+        assert_eq!(names(&walk(&root), &root), ["blobs/d/model.pkl"]);
     }
 
     #[test]
