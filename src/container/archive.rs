@@ -11,7 +11,7 @@ use crate::finding::{Finding, shown};
 use crate::format::{self, Identity, Role, torch_zip, torchscript};
 use crate::rule::Effect;
 use crate::rule::container as rules;
-use crate::rule::format::OVER_BUDGET;
+use crate::rule::format::{OVER_BUDGET, UNSUPPORTED};
 use crate::scan::Scan;
 use crate::source::View;
 use std::collections::HashSet;
@@ -139,8 +139,19 @@ impl<'a> Archive<'a> {
     }
 
     fn examine_all(&mut self, scan: &mut Scan<'_>) -> Identity {
+        let mut keras = false;
         for index in 0..self.dir.entries.len() {
-            self.examine(index, scan);
+            let metadata = self.dir.entries.get(index).is_some_and(|e| e.name == b"metadata.json");
+            self.open(index, scan, |view, path, scan| {
+                keras |= metadata
+                    && view.head(4096).is_ok_and(|text| memchr::memmem::find(&text, b"keras_version").is_some());
+                format::examine(view, path, scan);
+            });
+        }
+        if keras && self.dir.entries.iter().any(|e| e.name == b"config.json") {
+            let message = "a Keras model, whose configuration names what to import and call, and is not judged";
+            scan.find(Finding::new(&UNSUPPORTED, message));
+            return Identity { format: "keras", role: Role::Loadable };
         }
         let npz = !self.dir.entries.is_empty() && self.dir.entries.iter().all(|e| e.name.ends_with(b".npy"));
         Identity { format: if npz { "npz" } else { "zip" }, role: Role::Loadable }

@@ -1,5 +1,6 @@
 //! The container rules against shared samples.
 
+use super::craft::{stored, zip};
 use crate::testing::{examine, shared};
 use crate::{Verdict, rule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,4 +90,13 @@ fn a_legacy_storage_of_another_size_is_corrupt() {
     let found = examine(&fs::read(path).unwrap(), "size.legacy.pt");
     assert!(found.has(&rule::torch::CORRUPT_STORAGE), "{:#?}", found.findings);
     assert_eq!(found.verdict(), Verdict::Bad);
+}
+
+#[test]
+fn a_keras_model_is_not_ok_for_want_of_a_parser() {
+    let config = br#"{"module": "builtins", "class_name": "function", "config": "exec"}"#;
+    let archive = |metadata: &[u8]| zip(&[stored("metadata.json", metadata), stored("config.json", config)]);
+    let keras = examine(&archive(br#"{"keras_version": "3.8.0"}"#), "m.keras");
+    assert_eq!((keras.identity.format, keras.verdict()), ("keras", Verdict::Unknown));
+    assert_eq!(examine(&archive(b"{}"), "m.zip").verdict(), Verdict::Ok);
 }
