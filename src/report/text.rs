@@ -8,6 +8,7 @@ use crate::finding::Finding;
 use crate::format::Role;
 use crate::outcome::Verdict;
 use crate::rule::{Effect, Severity};
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 /// Findings shown per artifact before the rest is only counted.
@@ -122,7 +123,7 @@ fn integrity(out: &mut String, a: &Artifact) {
 fn findings(out: &mut String, a: &Artifact, style: Style) {
     let floor = if style.verbose { Severity::Info } else { Severity::Medium };
     let mut listed: Vec<&Finding> = a.findings.iter().filter(|f| f.severity >= floor).collect();
-    listed.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.rule.effect == Effect::Note));
+    listed.sort_by_key(|f| (Reverse(f.severity), f.rule.effect == Effect::Note));
     for f in listed.iter().take(SHOWN) {
         let mut place = String::new();
         if let Some(member) = &f.member {
@@ -142,8 +143,12 @@ fn findings(out: &mut String, a: &Artifact, style: Style) {
 
 /// What to do: for a file that is not ok the advice of its worst finding, else how to load it.
 fn next(a: &Artifact) -> Option<String> {
-    let worst = a.findings.iter().filter(|f| f.rule.effect != Effect::Note).max_by_key(|f| f.severity);
+    // of equal ones the first: what is wrong with the file, then with its parts
+    let worst = a.findings.iter().filter(|f| f.rule.effect != Effect::Note).min_by_key(|f| Reverse(f.severity));
     match (a.outcome.verdict(), worst) {
+        (Verdict::Ok, _) if a.format == "safetensors" => {
+            Some("load it with safetensors.torch.load_file(...)".to_owned())
+        }
         (Verdict::Ok, _) if a.weights_only.iter().any(|w| w.outcome == crate::torch::Loading::Loads) => {
             Some("load it with torch.load(..., weights_only=True)".to_owned())
         }
