@@ -273,6 +273,11 @@ impl Verifier {
                 let source = self.open(&path);
                 (path, source)
             }
+            Item::Stdin(spool) if spool.is_empty() => {
+                // what was piped in failed before it wrote anything: `curl … | mverify -`
+                let finding = Finding::new(&rule::format::NOT_WEIGHTS, "nothing came through standard input");
+                return Prepared::Done(self.refused(Path::new("-"), finding, expected));
+            }
             Item::Stdin(spool) => (PathBuf::from("-"), Ok(Box::new(spool) as Source)),
         };
         let source = match source {

@@ -68,7 +68,7 @@ pub fn run(args: &CasArgs) -> Result<Exit> {
     if verdict != Verdict::Ok {
         eprintln!("mverify: {bad} objects are not what their names say, {unknown} are not proven, {ok} are good");
     }
-    Ok(Exit::of(verdict, false))
+    Ok(Exit::of(verdict))
 }
 
 fn open(

@@ -6,22 +6,23 @@ use super::output::Output;
 use super::progress::Bars;
 use super::verify::{anchor, now};
 use anyhow::{Context, Result, bail};
-use mverify::Severity;
-use mverify::Verifier;
 use mverify::digest::Algorithm;
 use mverify::manifest::discover::Signers;
 use mverify::policy::Policy;
 use mverify::report::{Summary, plain};
+use mverify::rule;
 use mverify::scan::Stop;
 use mverify::source::Spool;
 use mverify::trust::How;
 use mverify::verifier::{Builder, Proof};
 use mverify::walk::{Item, walk};
-use std::io::Read;
+use mverify::{Finding, Severity, Verifier};
+use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// Runs a check; `hash` is false for a scan.
@@ -29,13 +30,16 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     // what is pinned cannot be compared without hashing
     let signers = signers(&args.trust)?;
     let hash = hash || args.sha256.is_some() || !args.lock.is_empty() || signers.is_some();
-    let (paths, mut items) = items(args)?;
+    let stop = interruptible()?;
+    if let Some(seconds) = args.limits.timeout {
+        stop_after(seconds, &stop);
+    }
+    let (paths, mut items) = items(args, &stop)?;
     if args.trust.manifest.is_some() && paths.len() != 1 {
         bail!("--manifest is that of one path, and {} were named", paths.len());
     }
-    let single = items.len() == 1
-        && matches!(items.first(), Some(Item::File(p) | Item::Problem(p, _)) if args.paths.contains(p));
-    let stop = interruptible()?;
+    let single =
+        items.len() == 1 && items.first().is_some_and(|item| args.paths.iter().any(|path| path == item.path()));
     let applied = super::policy::load(args.config.as_deref(), args.no_config, &paths)?;
     for (file, _, ignored) in applied.files.iter().filter(|(_, _, ignored)| !ignored.is_empty()) {
         eprintln!(
@@ -51,8 +55,8 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
     let expected = verifier.gather(&paths, &mut items);
-    let mut outputs = Output::all(&args.common, args.format, &args.output, single)?;
-    if let Some(seconds) = args.limits.timeout.or(policy.limits.timeout) {
+    let mut outputs = Output::all(&args.common, args.format, &args.output, &items, single)?;
+    if let (None, Some(seconds)) = (args.limits.timeout, policy.limits.timeout) {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &items, stop);
@@ -70,7 +74,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
         summary.stopped = true;
     }
     outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
-    Ok(Exit::of(summary.verdict(), args.exit_zero))
+    Ok(Exit::of_run(&summary, args.exit_zero))
 }
 
 /// A switch that Ctrl-C sets, so that a run ends in order and the terminal is left as it was. A second Ctrl-C kills.
@@ -92,7 +96,7 @@ pub fn stop_after(seconds: u64, stop: &Stop) {
 }
 
 /// The paths that the arguments name, and everything under them.
-fn items(args: &CheckArgs) -> Result<(Vec<PathBuf>, Vec<Item>)> {
+fn items(args: &CheckArgs, stop: &Stop) -> Result<(Vec<PathBuf>, Vec<Item>)> {
     let mut paths = args.paths.clone();
     if let Some(list) = &args.files_from {
         paths.extend(listed(list, args.null)?);
@@ -100,10 +104,14 @@ fn items(args: &CheckArgs) -> Result<(Vec<PathBuf>, Vec<Item>)> {
     if paths.is_empty() {
         bail!("no path was given: name a file, a directory, or - for standard input");
     }
+    let dashes = paths.iter().chain(&args.files_from).filter(|path| path.as_os_str() == "-").count();
+    if dashes > 1 {
+        bail!("standard input can be read only once, and - was given {dashes} times");
+    }
     let mut items = Vec::new();
     for path in &paths {
         if path.as_os_str() == "-" {
-            items.push(stdin(args.limits.limits().max_file_bytes)?);
+            items.push(stdin(args.limits.limits().max_file_bytes, stop)?);
         } else {
             items.extend(walk(path));
         }
@@ -111,11 +119,29 @@ fn items(args: &CheckArgs) -> Result<(Vec<PathBuf>, Vec<Item>)> {
     Ok((paths, items))
 }
 
-/// Standard input, spooled so that it can be read at any offset.
-pub fn stdin(limit: u64) -> Result<Item> {
-    Spool::read(std::io::stdin().lock(), limit, &std::env::temp_dir())
-        .map(Item::Stdin)
-        .context("cannot read standard input")
+/// Standard input, spooled so that it can be read at any offset. Read on a thread of its own: whoever writes may never
+/// come to an end, and `stop` counts all the same.
+pub fn stdin(limit: u64, stop: &Stop) -> Result<Item> {
+    let (done, spooled) = mpsc::channel();
+    std::thread::spawn(move || {
+        // nobody listens any more once the run was stopped
+        let _ = done.send(Spool::read(std::io::stdin().lock(), limit, &std::env::temp_dir()));
+    });
+    let problem = |rule, message: String| Item::Problem(PathBuf::from("-"), Finding::new(rule, message));
+    loop {
+        return Ok(match spooled.recv_timeout(Duration::from_millis(50)) {
+            Ok(Ok(spool)) => Item::Stdin(spool),
+            Ok(Err(error)) if error.kind() == ErrorKind::FileTooLarge => {
+                problem(&rule::tree::TOO_LARGE, format!("it is larger than the limit max_file_bytes ({limit} bytes)"))
+            }
+            Ok(Err(error)) => problem(&rule::format::UNREADABLE, format!("standard input: {error}")),
+            Err(RecvTimeoutError::Timeout) if !stop.is_set() => continue,
+            Err(RecvTimeoutError::Timeout) => {
+                problem(&rule::run::STOPPED, "the run was stopped before standard input came to its end".to_owned())
+            }
+            Err(RecvTimeoutError::Disconnected) => bail!("standard input could not be read"),
+        });
+    }
 }
 
 /// Paths from a file: one per line, or NUL-terminated.
@@ -168,6 +194,9 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         builder = builder.lock(path, super::lock::read(path)?);
     }
     for version in args.torch.iter().chain(&policy.torch) {
+        if !version.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) {
+            bail!("--torch {version}: expected a version, as in 2.6");
+        }
         builder = builder.torch(version);
     }
     for proof in args.require.iter().chain(&policy.require) {

@@ -1,6 +1,7 @@
 //! Exit codes: one enum, one table.
 
 use mverify::Verdict;
+use mverify::report::Summary;
 use std::process::ExitCode;
 
 /// What the process says by its exit code.
@@ -34,13 +35,20 @@ pub const TABLE: [(Exit, u8, &str); 4] = [
 ];
 
 impl Exit {
-    /// The exit code for an overall verdict. `exit_zero` softens only proven bad.
-    pub fn of(verdict: Verdict, exit_zero: bool) -> Exit {
+    /// The exit code for an overall verdict.
+    pub fn of(verdict: Verdict) -> Exit {
         match verdict {
             Verdict::Ok => Exit::Proven,
             Verdict::Unknown => Exit::NotProven,
-            Verdict::Bad if exit_zero => Exit::Proven,
             Verdict::Bad => Exit::ProvenBad,
+        }
+    }
+    /// The exit code of a run. `exit_zero` softens only proven bad: what else was not proven then shows.
+    pub fn of_run(summary: &Summary, exit_zero: bool) -> Exit {
+        match Exit::of(summary.verdict()) {
+            Exit::ProvenBad if exit_zero && (summary.unknown > 0 || summary.stopped) => Exit::NotProven,
+            Exit::ProvenBad if exit_zero => Exit::Proven,
+            exit => exit,
         }
     }
     /// The number.
@@ -74,8 +82,11 @@ mod tests {
 
     #[test]
     fn exit_zero_softens_only_proven_bad() {
-        assert_eq!(Exit::of(Verdict::Bad, true), Exit::Proven);
-        assert_eq!(Exit::of(Verdict::Unknown, true), Exit::NotProven);
-        assert_eq!(Exit::of(Verdict::Bad, false), Exit::ProvenBad);
+        let run = |unknown, bad| Summary { ok: 1, unknown, bad, ..Summary::default() };
+        assert_eq!(Exit::of_run(&run(0, 1), false), Exit::ProvenBad);
+        assert_eq!(Exit::of_run(&run(0, 1), true), Exit::Proven);
+        assert_eq!(Exit::of_run(&run(1, 0), true), Exit::NotProven);
+        assert_eq!(Exit::of_run(&run(1, 1), true), Exit::NotProven);
+        assert_eq!(Exit::of_run(&Summary { stopped: true, ..run(0, 1) }, true), Exit::NotProven);
     }
 }

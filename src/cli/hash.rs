@@ -66,11 +66,11 @@ struct Hashed {
 fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) -> Result<Exit> {
     let mut items = Vec::new();
     if args.paths.is_empty() {
-        items.push(stdin(options(args).max_file_bytes)?);
+        items.push(stdin(options(args).max_file_bytes, stop)?);
     }
     for path in &args.paths {
         if path.as_os_str() == "-" {
-            items.push(stdin(options(args).max_file_bytes)?);
+            items.push(stdin(options(args).max_file_bytes, stop)?);
         } else {
             items.extend(walk(path));
         }
@@ -182,7 +182,7 @@ fn check(args: &HashArgs, pool: &Pool, stop: &Stop) -> Result<Exit> {
     for list in &args.check {
         verdict = verdict.max(check_list(args, list, pool, stop)?);
     }
-    Ok(Exit::of(verdict, false))
+    Ok(Exit::of(verdict))
 }
 
 fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<Verdict> {

@@ -124,7 +124,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
         words.iter().for_each(|words| eprintln!("mverify: {}", plain::whole(words)));
         verdict = verdict.max(differs);
     }
-    Ok(Exit::of(verdict, false))
+    Ok(Exit::of(verdict))
 }
 
 fn inspected(root: &Path, artifact: Artifact, limits: &Limits) -> Inspected {

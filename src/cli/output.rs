@@ -1,14 +1,16 @@
 //! Where reports go: standard output and the files of `-o`, each in its own format, artifact by artifact.
 
 use super::args::{Color, Common, Format};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use mverify::Verdict;
 use mverify::report::json_v1::{ArtifactV1, CountsV1, LastLineV1};
 use mverify::report::text::{self, Style};
 use mverify::report::{Artifact, NOT_SCANNED, Summary};
+use mverify::walk::Item;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 /// The beginning of a JSON report, which is written artifact by artifact: a run over many files is never held in memory.
 const OPENING: &str = "{\n\"schema\": \"mverify.report/v1\",\n\"artifacts\": [\n";
@@ -26,15 +28,19 @@ pub struct Output {
 }
 
 impl Output {
-    /// The outputs that the arguments ask for. `single`: exactly one file will be reported.
-    pub fn all(common: &Common, format: Format, files: &[String], single: bool) -> Result<Vec<Output>> {
+    /// The outputs that the arguments ask for, none of which may be one of `items`. `single`: exactly one file will be
+    /// reported.
+    pub fn all(common: &Common, format: Format, files: &[String], items: &[Item], single: bool) -> Result<Vec<Output>> {
         let mut outputs = Vec::new();
         if !common.quiet {
             let style = Style { color: colored(common.color), verbose: common.verbose };
-            outputs.push(Output::new(format, Box::new(std::io::stdout()), style, single));
+            outputs.push(Output::new(format, Box::new(Pipe(std::io::stdout())), style, single));
         }
         for output in files {
             let (format, path) = target(output)?;
+            if items.iter().any(|item| same(item.path(), Path::new(path))) {
+                bail!("-o {output} would overwrite a file that is to be checked");
+            }
             let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
             let style = Style { color: false, verbose: common.verbose };
             outputs.push(Output::new(format, Box::new(file), style, single));
@@ -99,15 +105,46 @@ fn is_what_was_signed(artifact: &Artifact) -> bool {
     artifact.outcome.verdict() == Verdict::Ok && artifact.format == NOT_SCANNED
 }
 
-/// `[FORMAT:]FILE`; without a format that is known, all of it is the file's name and the format is JSON.
-fn target(output: &str) -> Result<(Format, &str)> {
-    if let Some((format, path)) = output.split_once(':')
-        && let Ok(format) = Format::from_str(format, true)
-    {
-        anyhow::ensure!(!path.is_empty(), "-o {output}: a file name is missing after the colon");
-        return Ok((format, path));
+/// Standard output whose reader may have seen enough (`mverify … | head`): that is no failure, and the run goes on, since
+/// the exit code and the other outputs speak of everything.
+struct Pipe(std::io::Stdout);
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if_read(self.0.write(bytes), bytes.len())
     }
-    Ok((Format::Json, output))
+    fn flush(&mut self) -> io::Result<()> {
+        if_read(self.0.flush(), ())
+    }
+}
+
+fn if_read<T>(result: io::Result<T>, else_: T) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(else_),
+        result => result,
+    }
+}
+
+/// True if both paths lead to one file. Only files of one name are looked up.
+fn same(a: &Path, b: &Path) -> bool {
+    a.file_name() == b.file_name() && a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
+/// `[FORMAT:]FILE`; without a format the format is JSON.
+fn target(output: &str) -> Result<(Format, &str)> {
+    // a single letter is a drive of Windows
+    let Some((word, path)) =
+        output.split_once(':').filter(|(word, _)| word.len() > 1 && !word.contains(['/', '\\', '.']))
+    else {
+        return Ok((Format::Json, output));
+    };
+    let Ok(format) = Format::from_str(word, true) else {
+        bail!(
+            "-o {output}: there is no format {word}; known are text, json and jsonl (./{output} is a file of that name)"
+        );
+    };
+    ensure!(!path.is_empty(), "-o {output}: a file name is missing after the colon");
+    Ok((format, path))
 }
 
 /// Whether standard output gets colours: `--color`, then NO_COLOR, CLICOLOR_FORCE, and whether it is a terminal.
@@ -131,7 +168,9 @@ mod tests {
     fn an_output_names_its_format_or_is_json() {
         assert_eq!(target("jsonl:a.jsonl").unwrap(), (Format::Jsonl, "a.jsonl"));
         assert_eq!(target("report.json").unwrap(), (Format::Json, "report.json"));
-        assert_eq!(target("odd:name").unwrap(), (Format::Json, "odd:name"));
+        assert_eq!(target("./odd:name").unwrap(), (Format::Json, "./odd:name"));
+        assert_eq!(target(r"C:\report.json").unwrap(), (Format::Json, r"C:\report.json"));
+        assert!(target("sarif:out.sarif").is_err(), "never JSON under another format's name");
         assert!(target("text:").is_err());
     }
 }

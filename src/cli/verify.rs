@@ -37,7 +37,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         settings: &settings,
         map: map(),
     };
-    let outputs = Output::all(&args.common, args.format, &args.output, false)?;
+    let outputs = Output::all(&args.common, args.format, &args.output, &[], false)?;
     let mut outputs: Vec<Output> = outputs.into_iter().map(Output::terse).collect();
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {
@@ -58,7 +58,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         summary.stopped = true;
     }
     outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
-    Ok(Exit::of(summary.verdict(), args.exit_zero))
+    Ok(Exit::of_run(&summary, args.exit_zero))
 }
 
 /// Whether files may be mapped: where the process survives mapped files that shrink.

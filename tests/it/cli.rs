@@ -36,6 +36,66 @@ fn paths_come_from_arguments_lists_and_standard_input() {
 }
 
 #[test]
+fn a_pipe_that_brought_nothing_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], input: &[u8]| mverify_in(dir.path(), args, input);
+    for args in [&["-"][..], &["scan", "-"]] {
+        assert_eq!(run(args, b"").code, 3);
+    }
+    assert_eq!(run(&["-", "--max-file-bytes", "3"], b"just prose").code, 3);
+    let twice = run(&["-", "-"], b"just prose");
+    assert!(twice.code == 2 && twice.err.contains("only once"), "{}", twice.err);
+    assert!(run(&["-"], b"just prose").out.contains("sha256"), "the long report, as for a file");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_writer_that_never_ends_does_not_outlast_the_timeout() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_mverify"))
+        .args(["-", "--timeout", "1", "-q"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let writer = child.stdin.take(); // stays open
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    drop(writer);
+}
+
+#[test]
+fn outputs_never_overwrite_what_is_checked_nor_pretend_a_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("weights.pt");
+    fs::copy(fixture("weights.pt"), &model).unwrap();
+    let before = fs::read(&model).unwrap();
+    for args in [&["weights.pt", "-o", "weights.pt"][..], &[".", "-o", "text:./weights.pt"]] {
+        let run = mverify_in(dir.path(), args, b"");
+        assert!(run.code == 2 && run.err.contains("overwrite"), "{}", run.err);
+    }
+    assert_eq!(fs::read(&model).unwrap(), before);
+    assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "sarif:out"], b"").code, 2);
+    assert_eq!(mverify_in(dir.path(), &["weights.pt", "--torch", "banana"], b"").code, 2);
+}
+
+#[test]
+fn a_reader_that_leaves_early_changes_neither_the_code_nor_other_outputs() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..2000 {
+        fs::write(dir.path().join(format!("{n}.txt")), "prose").unwrap();
+    }
+    fs::copy(fixture("pickle/os_getpid.pkl"), dir.path().join("z.pkl")).unwrap();
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_mverify"))
+        .args(["scan".as_ref(), dir.path().as_os_str(), "-o".as_ref(), report.path().as_os_str()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report.path()).unwrap()).unwrap();
+    assert_eq!(report["artifacts"].as_array().unwrap().len(), 2001);
+}
+
+#[test]
 fn hidden_files_and_ignored_ones_are_looked_at() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".gitignore"), "*\n").unwrap();
@@ -63,6 +123,7 @@ fn exit_zero_softens_bad_but_not_unknown() {
     let bad = fixture("pickle/os_getpid.pkl");
     assert_eq!(mverify(&[bad.as_os_str(), "--exit-zero".as_ref()]).code, 0);
     assert_eq!(mverify(&["typo.pt", "--exit-zero"]).code, 3);
+    assert_eq!(mverify(&[bad.as_os_str(), "typo.pt".as_ref(), "--exit-zero".as_ref()]).code, 3);
 }
 
 #[test]
