@@ -112,11 +112,12 @@ impl FileSource {
     }
 
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.file, buf, offset).inspect_err(|_| self.failed.store(true, Relaxed)).map_err(|error| {
-            match error.kind() {
-                // Every range is inside the length that the file had when it was opened.
-                io::ErrorKind::UnexpectedEof => Changed.into(),
-                _ => error,
+        read_exact_at(&self.file, buf, offset).map_err(|error| match error.kind() {
+            // Every range is inside the length that the file had when it was opened.
+            io::ErrorKind::UnexpectedEof => Changed.into(),
+            _ => {
+                self.failed.store(true, Relaxed);
+                error
             }
         })
     }
@@ -204,9 +205,6 @@ impl ReadAt for FileSource {
 
     fn settle(&self) -> io::Result<()> {
         self.undisturbed()?;
-        if self.failed.load(Relaxed) {
-            return Err(io::Error::other("a part of it could not be read"));
-        }
         self.pages().unchanged()?;
         // Files of /proc and their like say 0 bytes and hold more.
         if self.stamp.len == 0 && read_at(&self.file, &mut [0], 0)? != 0 {
@@ -216,6 +214,9 @@ impl ReadAt for FileSource {
         let by_path = if self.follow { std::fs::metadata(&self.path) } else { std::fs::symlink_metadata(&self.path) };
         if !by_path.is_ok_and(|found| Stamp::of(&found) == self.stamp) {
             return Err(Changed.into());
+        }
+        if self.failed.load(Relaxed) {
+            return Err(io::Error::other("a part of it could not be read"));
         }
         Ok(())
     }
@@ -462,6 +463,18 @@ mod tests {
             assert!(matches!(pass(&source, &plan(), &Pool::single(), &()), Err(PassError::Changed)), "{name}");
             assert!(Changed::is(&source.settle().unwrap_err()), "{name}: also without hashing");
         }
+    }
+
+    #[test]
+    fn a_read_that_failed_is_not_forgotten() {
+        // A parser that goes on without the bytes must not be the last word, even where nothing is hashed.
+        let (_directory, path, bytes) = file(100);
+        let mut source = FileSource::open(&path, &OpenOptions::default()).unwrap();
+        source.file = std::fs::File::options().write(true).open(&path).unwrap();
+        assert!(source.copy(0..4).is_err());
+        source.file = std::fs::File::open(&path).unwrap();
+        assert_eq!(source.copy(0..4).unwrap(), &bytes[..4]);
+        assert!(source.settle().is_err());
     }
 
     #[test]
