@@ -18,6 +18,7 @@ impl Gathering {
     pub(super) fn names(&mut self, items: &[Item]) {
         let mut sources: HashMap<&'static str, usize> = HashMap::new();
         let mut directories: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+        let mut folders: HashMap<PathBuf, bool> = HashMap::new();
         for item in items {
             let Item::File(path) = item else { continue };
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
@@ -29,7 +30,9 @@ impl Gathering {
             let mut claims: Vec<(&'static str, PathBuf, Claim)> = Vec::new();
             claims.extend(hub::cached(&full).map(|claim| ("name of the hub blob", path.clone(), claim)));
             claims.extend(named::claim(&full).map(|(by, claim)| (by, path.clone(), claim)));
-            claims.extend(self.note(path, name).map(|(about, claim)| ("note of the hub download", about, claim)));
+            claims.extend(
+                self.note(path, name, &mut folders).map(|(about, claim)| ("note of the hub download", about, claim)),
+            );
             for (by, about, claim) in claims {
                 let source = *sources.entry(by).or_insert_with(|| self.source(by, Trust::SelfAsserted, World::Named));
                 self.claim(source, about, claim, Absent::Ignored);
@@ -39,15 +42,25 @@ impl Gathering {
 
     /// What the hub's client noted: for a note among the items the file that it is about; for a file whose note was not
     /// met, because only the file was named, the note.
-    fn note(&self, path: &Path, name: &OsStr) -> Option<(PathBuf, Claim)> {
+    fn note(&self, path: &Path, name: &OsStr, folders: &mut HashMap<PathBuf, bool>) -> Option<(PathBuf, Claim)> {
         if let Some(noted) = hub::noted(path) {
             return Some(noted);
         }
         let mut below = PathBuf::from(name);
         for folder in path.ancestors().skip(1).take(FOLDERS) {
-            let note = hub::note_of(folder, &below);
-            if !self.known.contains(&note) && note.is_file() {
-                return hub::noted(&note).map(|(_, claim)| (path.to_owned(), claim));
+            let downloaded = match folders.get(folder) {
+                Some(downloaded) => *downloaded,
+                None => {
+                    let downloaded = folder.join(".cache/huggingface/download").is_dir();
+                    folders.insert(folder.to_owned(), downloaded);
+                    downloaded
+                }
+            };
+            if downloaded {
+                let note = hub::note_of(folder, &below);
+                if !self.known.contains(&note) && note.is_file() {
+                    return hub::noted(&note).map(|(_, claim)| (path.to_owned(), claim));
+                }
             }
             below = Path::new(folder.file_name()?).join(below);
         }

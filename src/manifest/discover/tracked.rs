@@ -20,7 +20,8 @@ impl Gathering {
     /// Takes what the indexes of git say about items. Only weights are held against them: text is often converted on its
     /// way into the working tree, and edited there.
     pub(super) fn tracked(&mut self, items: &[Item]) {
-        let mut directories: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+        // by directory: its canonical path, and the root of its working tree
+        let mut directories: HashMap<PathBuf, Option<(PathBuf, PathBuf)>> = HashMap::new();
         let mut trees: HashMap<PathBuf, Option<Tree>> = HashMap::new();
         for item in items {
             let Item::File(path) = item else { continue };
@@ -28,21 +29,23 @@ impl Gathering {
             let resolved = directories.entry(parent.to_owned()).or_insert_with(|| {
                 let directory = fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok()?;
                 // what lies in git's own folder is tracked by nothing
-                if directory.iter().any(|part| part == ".git") { None } else { Some(directory) }
+                if directory.iter().any(|part| part == ".git") {
+                    return None;
+                }
+                let root = directory.ancestors().take(ABOVE).find(|above| above.join(".git/index").is_file())?;
+                Some((directory.clone(), root.to_owned()))
             });
-            let Some(directory) = resolved else { continue };
-            let root = directory.ancestors().take(ABOVE).find(|directory| directory.join(".git/index").is_file());
-            let Some(root) = root.map(Path::to_owned) else { continue };
+            let Some((directory, root)) = resolved else { continue };
             let full = directory.join(name);
-            if !trees.contains_key(&root) {
+            if !trees.contains_key(root) {
                 let tracked = read(&root.join(".git/index"), LARGEST).and_then(|bytes| git::index(&bytes));
                 let tree = tracked.map(|tracked| {
                     (self.source("git index", Trust::SelfAsserted, World::Named), tracked.into_iter().collect())
                 });
                 trees.insert(root.clone(), tree);
             }
-            let Some(Some((source, tracked))) = trees.get(&root) else { continue };
-            let Ok(below) = full.strip_prefix(&root) else { continue };
+            let Some(Some((source, tracked))) = trees.get(root) else { continue };
+            let Ok(below) = full.strip_prefix(&*root) else { continue };
             if let Some(blob) = tracked.get(below.as_os_str().as_encoded_bytes()) {
                 let claim = Claim { if_loadable: true, ..Claim::digest(Claimed::Git(*blob)) };
                 self.claim(*source, path.clone(), claim, Absent::Ignored);
