@@ -66,6 +66,9 @@ impl Machine<'_, '_, '_> {
             return Err(Stop::Raise("the bytes of an array cannot be located".to_owned()));
         };
         if dtype.objects {
+            if let Value::Node(node) = wrapper {
+                self.arena.taint(node);
+            }
             return self.object_array();
         }
         let size = dtype.item_bytes.and_then(|item| item.checked_mul(count)).and_then(|n| usize::try_from(n).ok());

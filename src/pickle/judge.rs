@@ -233,7 +233,7 @@ impl Machine<'_, '_, '_> {
                 match shape {
                     Shape::Instance | Shape::Result => {
                         self.build_object(class, state);
-                        if self.tainted(state) {
+                        if self.taints(class, state) {
                             self.arena.taint(node);
                         }
                         if self.names.get(class).is_some_and(|name| name.shape().is_some()) {
@@ -253,6 +253,16 @@ impl Machine<'_, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// True if an object of `class` that is filled with `state` may hold a callable that is not vetted. joblib's array
+    /// wrapper names the class of its array and then becomes that array.
+    fn taints(&self, class: u32, state: Value) -> bool {
+        let wrapper = self.names.get(class).and_then(|name| name.shape()) == Some("array-wrapper");
+        match self.arena.parts(state).filter(|_| wrapper) {
+            Some(parts) => parts.iter().any(|&part| self.tainted(part) && !self.is_vetted_class(part)),
+            None => self.tainted(state),
+        }
     }
 
     fn build_object(&mut self, class: u32, state: Value) {

@@ -48,6 +48,16 @@ pub enum Defect {
 /// Where two unpicklers part ways, in a few words.
 pub type Divergence = &'static str;
 
+/// Picklers end a frame only when it is so long, or before an argument that is: then the argument stands between frames.
+/// Elsewhere a C unpickler that reads from a file and runs into the end of its buffer executes the bytes of an argument
+/// as opcodes (cpython issue 154848).
+const FRAME_TARGET: usize = 64 << 10;
+
+/// True for an argument that picklers write between frames.
+fn large(arg: &Arg<'_>) -> bool {
+    matches!(arg, Arg::Data(data) if data.len() >= FRAME_TARGET)
+}
+
 /// A position in a stream.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
@@ -55,13 +65,15 @@ pub struct Lexer<'a> {
     len: usize,
     /// Where the pure-Python unpickler's current frame ends; `usize::MAX` outside frames.
     frame_end: usize,
+    /// Length of that frame, or of the last one.
+    frame_len: usize,
     divergence: Option<Divergence>,
 }
 
 impl<'a> Lexer<'a> {
     /// At the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Lexer { rest: bytes, len: bytes.len(), frame_end: usize::MAX, divergence: None }
+        Lexer { rest: bytes, len: bytes.len(), frame_end: usize::MAX, frame_len: 0, divergence: None }
     }
     /// At `at`, outside any frame; at the end if there is no such place.
     pub fn starting_at(bytes: &'a [u8], at: usize) -> Self {
@@ -95,6 +107,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub fn next_op(&mut self) -> Result<Op<'a>, Defect> {
         let at = self.pos();
+        let behind_frame = self.frame_end <= at;
         let [code] = self.array()?;
         let arg = match opcode::operand(code) {
             Some(Operand::Nothing) => Arg::Nothing,
@@ -131,6 +144,9 @@ impl<'a> Lexer<'a> {
             }
             None => return Err(Defect::BadOpcode(code)),
         };
+        if behind_frame && code != opcode::FRAME && self.frame_len < FRAME_TARGET && !large(&arg) {
+            self.divergence = Some("opcodes stand behind the end of a short frame");
+        }
         Ok(Op { code, at, arg })
     }
 
@@ -158,6 +174,7 @@ impl<'a> Lexer<'a> {
             self.divergence = Some("a frame is longer than the rest of the stream");
         }
         self.frame_end = self.pos().saturating_add(size);
+        self.frame_len = size;
         Ok(n)
     }
 
@@ -267,7 +284,12 @@ mod tests {
             Some("a frame begins inside another frame")
         );
         // large bytes stand between frames, as the pickler writes them
-        let between = [&framed(1, b"N")[..], b"C\x02ab", b"\x95", &1u64.to_le_bytes()[..], b"."].concat();
-        assert_eq!(ops(&between).2, None);
+        let between = |n: usize| {
+            let payload = [&b"B"[..], &(n as u32).to_le_bytes(), &vec![b'a'; n]].concat();
+            [&framed(1, b"N")[..], &payload, b"."].concat()
+        };
+        assert_eq!(ops(&between(FRAME_TARGET)).2, None);
+        assert_eq!(ops(&between(FRAME_TARGET - 1)).2, Some("opcodes stand behind the end of a short frame"));
+        assert_eq!(ops(&framed(1, b"N.")).2, Some("opcodes stand behind the end of a short frame"));
     }
 }

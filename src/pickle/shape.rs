@@ -119,7 +119,7 @@ impl Machine<'_, '_, '_> {
             if self.names.get(id).is_some_and(|n| matches!(n.standing, Standing::Unvetted)))
     }
     /// True for a global that is a vetted class.
-    fn is_vetted_class(&self, value: Value) -> bool {
+    pub(super) fn is_vetted_class(&self, value: Value) -> bool {
         self.vetted_of(value).is_some_and(|v| v.kind == globals::Kind::Class)
     }
 
