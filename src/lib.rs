@@ -4,7 +4,7 @@
 //! The library is silent and pure: it never prints, exits, reads the environment or the clock, and it touches no
 //! global thread pool. Whoever calls it decides about mapping, threads and time.
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
+#![deny(missing_docs)]
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,7 +1,7 @@
 //! Who said so: signatures over manifests, verified with what the user trusts and nothing else.
 //!
-//! The way of a signed manifest: [`Bundle::parse`] (strict), then [`verify`] of the payload's bytes with an [`Anchor`],
-//! and only then the statement in those same bytes becomes a [`Manifest`]. No network, no clock (`now` is passed in), no
+//! The way of a signed manifest: [`Bundle::parse`] (strict), then [`verify()`] of the payload's bytes with an [`Anchor`],
+//! and only then the statement in those same bytes becomes a manifest. No network, no clock (`now` is passed in), no
 //! roots but those that the caller names; the keyless roots that are compiled in apply only to identities that the
 //! caller names.
 

@@ -1,7 +1,7 @@
 //! JSON as a tree, for signed texts: every text that two parsers could read differently is refused (members declared
 //! twice, halves of surrogate pairs, anything after the end).
 //!
-//! Linear in the text but for the sorting of member names; nesting is bounded by [`json::MAX_DEPTH`], memory by
+//! Linear in the text but for the sorting of member names; nesting is bounded by the JSON reader, memory by
 //! [`MOST_NODES`]. Threat: a signed statement that one verifier reads as another one than we do.
 
 use super::{Refusal, malformed, two_readings};
