@@ -1,6 +1,7 @@
 //! A finding: one rule met at one place of one artifact.
 
-use crate::rule::{Rule, Severity};
+use crate::error::Error;
+use crate::rule::{self, Rule, Severity};
 
 /// One rule met at one place. Findings sort by (member, offset, rule, message).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,19 @@ pub struct Finding {
     pub offset: Option<u64>,
     /// The global concerned, as `module.qualname`.
     pub global: Option<String>,
+}
+
+/// What a file that cannot be opened means for its verdict.
+impl From<&Error> for Finding {
+    fn from(error: &Error) -> Self {
+        let rule = match error {
+            Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
+            Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
+            Error::Changed { .. } => &rule::tree::CHANGED,
+            _ => &rule::format::UNREADABLE,
+        };
+        Finding::new(rule, error.reason())
+    }
 }
 
 impl Finding {

@@ -299,15 +299,7 @@ impl Verifier {
     fn open(&self, path: &Path) -> Result<Source, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
         let options = OpenOptions { follow: true, map: self.map, lease: true, max_file_bytes };
-        FileSource::open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| {
-            let rule = match error {
-                Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
-                Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
-                Error::Changed { .. } => &rule::tree::CHANGED,
-                _ => &rule::format::UNREADABLE,
-            };
-            Finding::new(rule, error.reason())
-        })
+        FileSource::open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {

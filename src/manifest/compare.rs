@@ -3,7 +3,6 @@
 use super::oms::{Expected, Manifest, Shard};
 use super::tree::{Kind, Place, Tolerance, changed, places};
 use crate::digest::{self, Algorithm, Digests, Hasher, PassError, Passed, Plan, Pool, Prepared, Watch};
-use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
 use crate::outcome::{Outcome, Verdict};
@@ -140,15 +139,7 @@ impl<'m> Comparison<'m> {
     fn open(&self, path: &Path, follow: bool) -> Result<FileSource, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
         let options = OpenOptions { follow, map: self.map, lease: false, max_file_bytes };
-        FileSource::open(path, &options).map_err(|error| {
-            let rule = match error {
-                Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
-                Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
-                Error::Changed { .. } => &rule::tree::CHANGED,
-                _ => &rule::format::UNREADABLE,
-            };
-            Finding::new(rule, error.reason())
-        })
+        FileSource::open(path, &options).map_err(|error| Finding::from(&error))
     }
 
     fn whole(
