@@ -48,6 +48,16 @@ impl Finding {
         self.global = Some(name.into());
         self
     }
+    /// Thirty-two hex digits that stay the same from run to run, and when other parts of the file change: of the rule, the
+    /// path as it was given (`/` between its parts), the member and the global. Offsets and words are left out: both move
+    /// with changes that have nothing to do with the finding.
+    pub fn fingerprint(&self, path: &str) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("mverify finding v1");
+        for part in [self.rule.id, path, self.member.as_deref().unwrap_or(""), self.global.as_deref().unwrap_or("")] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
     /// The order of findings in every report.
     pub fn sort_key(&self) -> (Option<&str>, Option<u64>, &'static str, &str) {
         (self.member.as_deref(), self.offset, self.rule.id, &self.message)
@@ -67,6 +77,16 @@ pub fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_rule_path_member_and_global() {
+        let finding = Finding::new(&rule::tree::CHANGED, "a").at(3);
+        assert_eq!(finding.fingerprint("x").len(), 32);
+        assert_eq!(finding.fingerprint("x"), Finding::new(&rule::tree::CHANGED, "b").at(4).fingerprint("x"));
+        assert_ne!(finding.fingerprint("x"), finding.fingerprint("y"));
+        assert_ne!(finding.fingerprint("x"), finding.clone().global("x").fingerprint(""));
+        assert_ne!(finding.fingerprint("x"), Finding::new(&rule::tree::TOO_LARGE, "a").fingerprint("x"));
+    }
 
     #[test]
     fn what_is_shown_is_short_and_escaped() {

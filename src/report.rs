@@ -10,8 +10,13 @@ use crate::rule::Severity;
 use crate::torch::Answer;
 use std::path::PathBuf;
 
+pub mod github;
 pub mod json_v1;
+pub mod junit;
+pub mod markdown;
 pub mod plain;
+pub mod render;
+pub mod sarif;
 pub mod text;
 
 /// Format of a file that was compared and not looked into.

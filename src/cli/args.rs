@@ -67,6 +67,14 @@ pub enum Format {
     Json,
     /// One JSON object per file as it is done, the summary last
     Jsonl,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML: a test case per file
+    Junit,
+    /// Annotations of GitHub Actions, for standard output of a workflow step
+    Github,
+    /// A summary table, as for $GITHUB_STEP_SUMMARY
+    Markdown,
 }
 
 /// When to use colours.

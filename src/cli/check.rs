@@ -2,14 +2,14 @@
 
 use super::args::{CheckArgs, TrustArgs};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Look, Outputs};
 use super::progress::Bars;
 use super::verify::{anchor, now};
 use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
 use mverify::manifest::discover::Signers;
 use mverify::policy::Policy;
-use mverify::report::{Summary, plain};
+use mverify::report::plain;
 use mverify::rule;
 use mverify::scan::Stop;
 use mverify::source::Spool;
@@ -18,7 +18,6 @@ use mverify::verifier::{Builder, Proof};
 use mverify::walk::{Item, walk};
 use mverify::{Finding, Severity, Verifier};
 use std::io::{ErrorKind, Read};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -55,25 +54,13 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
     let expected = verifier.gather(&paths, &mut items);
-    let mut outputs = Output::all(&args.common, args.format, &args.output, &items, single)?;
+    let look = Look { single, terse: false };
+    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
     if let (None, Some(seconds)) = (args.limits.timeout, policy.limits.timeout) {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &items, stop);
-    let mut summary = Summary::default();
-    let mut written = Ok(());
-    let flow = verifier.verify_items(items, &expected, &bars, |artifact| {
-        summary.add(&artifact);
-        written = bars.pause(|| outputs.iter_mut().try_for_each(|output| output.artifact(&artifact)));
-        if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    drop(bars);
-    written?;
-    if flow.is_break() {
-        eprintln!("mverify: stopped before every file was checked");
-        summary.stopped = true;
-    }
-    outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
+    let summary = outputs.deliver(bars, |bars, sink| verifier.verify_items(items, &expected, bars, sink))?;
     Ok(Exit::of_run(&summary, args.exit_zero))
 }
 

@@ -1,40 +1,47 @@
 //! Where reports go: standard output and the files of `-o`, each in its own format, artifact by artifact.
 
 use super::args::{Color, Common, Format};
+use super::progress::Bars;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use mverify::Verdict;
-use mverify::report::json_v1::{ArtifactV1, CountsV1, LastLineV1};
-use mverify::report::text::{self, Style};
-use mverify::report::{Artifact, NOT_SCANNED, Summary};
+use mverify::report::github::Github;
+use mverify::report::junit::Junit;
+use mverify::report::markdown::Markdown;
+use mverify::report::render::{Json, Jsonl, Render};
+use mverify::report::sarif::Sarif;
+use mverify::report::text::{Style, Text};
+use mverify::report::{Artifact, Summary};
 use mverify::walk::Item;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The beginning of a JSON report, which is written artifact by artifact: a run over many files is never held in memory.
-const OPENING: &str = "{\n\"schema\": \"mverify.report/v1\",\n\"artifacts\": [\n";
+/// Everything that is told each artifact in order, and the summary at the end.
+pub struct Outputs(Vec<Output>);
 
-/// Something that is told each artifact in order, and the summary at the end.
-pub struct Output {
-    format: Format,
+struct Output {
+    render: Box<dyn Render>,
     to: Box<dyn Write>,
-    style: Style,
-    written: u64,
-    /// One file was named: its report is the long one.
-    single: bool,
-    /// Files that are what was signed get no line in the text.
-    terse: bool,
 }
 
-impl Output {
-    /// The outputs that the arguments ask for, none of which may be one of `items`. `single`: exactly one file will be
-    /// reported.
-    pub fn all(common: &Common, format: Format, files: &[String], items: &[Item], single: bool) -> Result<Vec<Output>> {
+/// How the text of a run looks, besides colours.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Exactly one file will be reported.
+    pub single: bool,
+    /// Files that are what was signed get no line.
+    pub terse: bool,
+}
+
+impl Outputs {
+    /// The outputs that the arguments ask for, none of which may be one of `items`.
+    pub fn open(common: &Common, format: Format, files: &[String], items: &[Item], look: Look) -> Result<Self> {
+        let text =
+            |color| Text { style: Style { color, verbose: common.verbose }, single: look.single, terse: look.terse };
         let mut outputs = Vec::new();
         if !common.quiet {
-            let style = Style { color: colored(common.color), verbose: common.verbose };
-            outputs.push(Output::new(format, Box::new(Pipe(std::io::stdout())), style, single));
+            outputs.push(Output::new(format, text(colored(common.color)), Box::new(Pipe(std::io::stdout()))));
         }
         for output in files {
             let (format, path) = target(output)?;
@@ -42,67 +49,52 @@ impl Output {
                 bail!("-o {output} would overwrite a file that is to be checked");
             }
             let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
-            let style = Style { color: false, verbose: common.verbose };
-            outputs.push(Output::new(format, Box::new(file), style, single));
+            outputs.push(Output::new(format, text(false), Box::new(file)));
         }
-        Ok(outputs)
+        Ok(Outputs(outputs))
     }
 
-    fn new(format: Format, to: Box<dyn Write>, style: Style, single: bool) -> Self {
-        Output { format, to: Box::new(BufWriter::new(to)), style, written: 0, single, terse: false }
-    }
-
-    /// Leaves files that are what was signed out of the text, unless more was asked for.
-    pub fn terse(self) -> Self {
-        Output { terse: !self.style.verbose, ..self }
-    }
-
-    /// Writes one artifact.
-    pub fn artifact(&mut self, artifact: &Artifact) -> Result<()> {
-        match self.format {
-            Format::Text if self.terse && is_what_was_signed(artifact) => {}
-            Format::Text if self.single => write!(self.to, "{}", text::full(artifact, self.style))?,
-            Format::Text => write!(self.to, "{}", text::brief(artifact, self.style))?,
-            Format::Json => {
-                let opening = if self.written == 0 { OPENING } else { ",\n" };
-                write!(self.to, "{opening}{}", serde_json::to_string(&ArtifactV1::from(artifact))?)?;
-            }
-            Format::Jsonl => {
-                writeln!(self.to, "{}", serde_json::to_string(&ArtifactV1::from(artifact))?)?;
-                // whoever reads lines wants to see the first finding now
-                self.to.flush()?;
-            }
+    /// Hands what `run` finds to every output and says what it comes to. `run` reports to the bars and to the sink that
+    /// it is given, and breaks where it was stopped.
+    pub fn deliver(
+        mut self,
+        bars: Bars,
+        run: impl FnOnce(&Bars, &mut dyn FnMut(Artifact) -> ControlFlow<()>) -> ControlFlow<()>,
+    ) -> Result<Summary> {
+        let mut summary = Summary::default();
+        let mut written = Ok(());
+        let flow = run(&bars, &mut |artifact| {
+            summary.add(&artifact);
+            written = bars.pause(|| self.0.iter_mut().try_for_each(|o| o.render.artifact(&mut o.to, &artifact)));
+            if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        drop(bars);
+        written?;
+        if flow.is_break() {
+            eprintln!("mverify: stopped before every file was checked");
+            summary.stopped = true;
         }
-        self.written += 1;
-        Ok(())
-    }
-
-    /// Writes the end.
-    pub fn finish(mut self, summary: &Summary) -> Result<()> {
-        match self.format {
-            Format::Text if self.single => {}
-            Format::Text => write!(self.to, "{}", text::summary(summary, self.style))?,
-            Format::Json => {
-                if self.written == 0 {
-                    write!(self.to, "{OPENING}")?;
-                }
-                let verdict = summary.verdict().name();
-                let coverage = summary.coverage().name();
-                let counts = serde_json::to_string(&CountsV1::from(summary))?;
-                writeln!(
-                    self.to,
-                    "\n],\n\"verdict\": \"{verdict}\",\n\"coverage\": \"{coverage}\",\n\"summary\": {counts}\n}}"
-                )?;
-            }
-            Format::Jsonl => writeln!(self.to, "{}", serde_json::to_string(&LastLineV1::from(summary))?)?,
+        for mut output in self.0 {
+            output.render.finish(&mut output.to, &summary)?;
+            output.to.flush()?;
         }
-        self.to.flush()?;
-        Ok(())
+        Ok(summary)
     }
 }
 
-fn is_what_was_signed(artifact: &Artifact) -> bool {
-    artifact.outcome.verdict() == Verdict::Ok && artifact.format == NOT_SCANNED
+impl Output {
+    fn new(format: Format, text: Text, to: Box<dyn Write>) -> Self {
+        let render: Box<dyn Render> = match format {
+            Format::Text => Box::new(text),
+            Format::Json => Box::new(Json::default()),
+            Format::Jsonl => Box::new(Jsonl),
+            Format::Sarif => Box::new(Sarif::default()),
+            Format::Junit => Box::new(Junit::default()),
+            Format::Github => Box::new(Github),
+            Format::Markdown => Box::new(Markdown::default()),
+        };
+        Output { render, to: Box::new(BufWriter::new(to)) }
+    }
 }
 
 /// Standard output whose reader may have seen enough (`mverify … | head`): that is no failure, and the run goes on, since
@@ -139,9 +131,9 @@ fn target(output: &str) -> Result<(Format, &str)> {
         return Ok((Format::Json, output));
     };
     let Ok(format) = Format::from_str(word, true) else {
-        bail!(
-            "-o {output}: there is no format {word}; known are text, json and jsonl (./{output} is a file of that name)"
-        );
+        let known: Vec<_> = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let known = known.iter().map(|value| value.get_name()).collect::<Vec<_>>().join(", ");
+        bail!("-o {output}: there is no format {word}; known are {known} (./{output} is a file of that name)");
     };
     ensure!(!path.is_empty(), "-o {output}: a file name is missing after the colon");
     Ok((format, path))
@@ -170,7 +162,8 @@ mod tests {
         assert_eq!(target("report.json").unwrap(), (Format::Json, "report.json"));
         assert_eq!(target("./odd:name").unwrap(), (Format::Json, "./odd:name"));
         assert_eq!(target(r"C:\report.json").unwrap(), (Format::Json, r"C:\report.json"));
-        assert!(target("sarif:out.sarif").is_err(), "never JSON under another format's name");
+        assert_eq!(target("sarif:out.sarif").unwrap(), (Format::Sarif, "out.sarif"));
+        assert!(target("html:out.html").is_err(), "never JSON under another format's name");
         assert!(target("text:").is_err());
     }
 }

@@ -3,17 +3,16 @@
 use super::args::{TrustArgs, VerifyArgs};
 use super::check::{interruptible, stop_after};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Look, Outputs};
 use super::progress::Bars;
 use anyhow::{Context, Result};
 use mverify::digest::Pool;
 use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
-use mverify::report::Summary;
 use mverify::rule::trust::UNTRUSTED;
 use mverify::scan::Settings;
 use mverify::trust::{Anchor, Certificate, Check, How, PublicKey};
-use std::ops::ControlFlow;
+use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,27 +36,17 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         settings: &settings,
         map: map(),
     };
-    let outputs = Output::all(&args.common, args.format, &args.output, &[], false)?;
-    let mut outputs: Vec<Output> = outputs.into_iter().map(Output::terse).collect();
+    let look = Look { single: false, terse: true };
+    // what is to be verified is looked up only where something is to be written
+    let mut items = if args.output.is_empty() { Vec::new() } else { walk(&args.path) };
+    items.push(Item::File(bundle.clone()));
+    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &[], stop);
-    let mut summary = Summary::default();
-    let mut written = Ok(());
-    let flow = check.run(&pool, &bars, |artifact| {
-        summary.add(&artifact);
-        written = bars.pause(|| outputs.iter_mut().try_for_each(|output| output.artifact(&artifact)));
-        if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    drop(bars);
-    written?;
-    if flow.is_break() {
-        eprintln!("mverify: stopped by --timeout: not every file was checked");
-        summary.stopped = true;
-    }
-    outputs.into_iter().try_for_each(|output| output.finish(&summary))?;
+    let summary = outputs.deliver(bars, |bars, sink| check.run(&pool, bars, sink))?;
     Ok(Exit::of_run(&summary, args.exit_zero))
 }
 

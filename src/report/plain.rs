@@ -50,7 +50,7 @@ fn escape(text: &str, shown: usize) -> String {
 }
 
 /// Control characters and Unicode's format characters (bidirectional marks, zero-width ones, tags, separators).
-fn hides(c: char) -> bool {
+pub(super) fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

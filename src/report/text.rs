@@ -3,6 +3,7 @@
 //! Styled with ANSI colours when asked to; everything that comes from a file is escaped.
 
 use super::plain::{path, plain, whole};
+use super::render::Render;
 use super::{Artifact, NOT_SCANNED, OMS_BUNDLE, Status, Summary, Trust};
 use crate::finding::Finding;
 use crate::format::Role;
@@ -10,6 +11,7 @@ use crate::outcome::Verdict;
 use crate::rule::{Effect, Severity};
 use std::cmp::Reverse;
 use std::fmt::Write;
+use std::io;
 
 /// Findings shown per artifact before the rest is only counted.
 const SHOWN: usize = 8;
@@ -21,6 +23,32 @@ pub struct Style {
     pub color: bool,
     /// Show findings below medium, and the details of files that are ok.
     pub verbose: bool,
+}
+
+/// The text of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Text {
+    /// How to render.
+    pub style: Style,
+    /// One file was named: its report is the long one.
+    pub single: bool,
+    /// Files that are what was signed get no line, unless more was asked for.
+    pub terse: bool,
+}
+
+impl Render for Text {
+    fn artifact(&mut self, to: &mut dyn io::Write, artifact: &Artifact) -> io::Result<()> {
+        let what_was_signed = artifact.outcome.verdict() == Verdict::Ok && artifact.format == NOT_SCANNED;
+        if self.terse && !self.style.verbose && what_was_signed {
+            return Ok(());
+        }
+        let text = if self.single { full(artifact, self.style) } else { brief(artifact, self.style) };
+        to.write_all(text.as_bytes())
+    }
+    fn finish(&mut self, to: &mut dyn io::Write, summary: &Summary) -> io::Result<()> {
+        let text = if self.single { String::new() } else { self::summary(summary, self.style) };
+        to.write_all(text.as_bytes())
+    }
 }
 
 /// Everything about one artifact, as for `mverify weights.pt`.

@@ -72,7 +72,7 @@ fn outputs_never_overwrite_what_is_checked_nor_pretend_a_format() {
         assert!(run.code == 2 && run.err.contains("overwrite"), "{}", run.err);
     }
     assert_eq!(fs::read(&model).unwrap(), before);
-    assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "sarif:out"], b"").code, 2);
+    assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "html:out"], b"").code, 2);
     assert_eq!(mverify_in(dir.path(), &["weights.pt", "--torch", "banana"], b"").code, 2);
 }
 

@@ -3,6 +3,7 @@
 mod cas;
 mod cli;
 mod expected;
+mod formats;
 mod git;
 mod inspect;
 mod lock;
