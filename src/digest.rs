@@ -9,6 +9,7 @@ mod lanes;
 mod many;
 mod pass;
 mod pool;
+mod shards;
 mod worker;
 
 pub use algorithm::{Algorithm, Digest, Digests};
@@ -16,3 +17,4 @@ pub use hasher::Hasher;
 pub use many::{Prepared, many};
 pub use pass::{PassError, Passed, Plan, Watch, pass};
 pub use pool::Pool;
+pub use shards::{Sharded, Sharding};

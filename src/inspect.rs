@@ -11,6 +11,11 @@ use crate::scan::{Scan, Settings};
 use crate::source::View;
 use crate::torch;
 
+/// True for formats whose files have tensors.
+pub fn has_tensors(format: &str) -> bool {
+    matches!(format, "safetensors" | "gguf" | "npy") || format.starts_with("torch")
+}
+
 /// The tensors of a file of this format, sorted by name; `None` for a format without, and where they cannot be told.
 pub fn tensors(view: &View<'_>, format: &str, limits: &Limits) -> Option<Vec<TensorInfo>> {
     let mut budget = Budget::new(limits.clone());

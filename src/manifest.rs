@@ -2,6 +2,7 @@
 
 pub mod cas;
 mod compare;
+pub mod differ;
 pub mod discover;
 pub mod expected;
 pub mod git;
@@ -13,5 +14,5 @@ pub mod oms;
 pub mod sums;
 pub mod tree;
 
-pub use compare::{Comparison, Source, shards};
+pub use compare::{Comparison, Source};
 pub use tree::Tolerance;

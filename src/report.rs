@@ -1,7 +1,7 @@
 //! What a run says: one [`Artifact`] per file, one [`Report`] for all. Rendering lives in the modules below; the wire
 //! form is frozen in [`json_v1`], apart from these types.
 
-use crate::digest::Digests;
+use crate::digest::{Digests, Sharded};
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
@@ -78,6 +78,8 @@ pub struct Artifact {
     pub size: u64,
     /// Digests of the whole file; empty when only scanned.
     pub digests: Digests,
+    /// Digests of its shards, where they were asked for.
+    pub shards: Vec<Sharded>,
     /// Verdict and coverage.
     pub outcome: Outcome,
     /// What was found, sorted.

@@ -1,7 +1,7 @@
 //! The way of one file through the house, top to bottom: open, identify, scan, hash, compare, judge.
 
 use crate::budget::Limits;
-use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
+use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Sharding, Watch};
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::tensor::TensorInfo;
@@ -49,6 +49,7 @@ pub enum Proof {
 pub struct Verifier {
     settings: Settings,
     algorithms: Vec<Algorithm>,
+    sharding: Option<Sharding>,
     fail_on: Severity,
     required: Vec<Proof>,
     wanted: Wanted,
@@ -66,6 +67,7 @@ pub struct Verifier {
 pub struct Builder {
     settings: Settings,
     algorithms: Vec<Algorithm>,
+    sharding: Option<Sharding>,
     fail_on: Severity,
     required: Vec<Proof>,
     wanted: Wanted,
@@ -85,6 +87,11 @@ impl Builder {
     /// Digests to compute; none at all scans without hashing.
     pub fn digests(mut self, algorithms: &[Algorithm]) -> Self {
         self.algorithms = algorithms.to_vec();
+        self
+    }
+    /// Also computes digests of equal parts ([`Artifact::shards`], the last of them; default: no).
+    pub fn shards(mut self, sharding: Sharding) -> Self {
+        self.sharding = Some(sharding);
         self
     }
     /// Asks the weights_only question for this torch version as well.
@@ -176,11 +183,23 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder { settings, algorithms, fail_on, required, wanted, describe, outlines, formats, map, threads } =
-            self;
+        let Builder {
+            settings,
+            algorithms,
+            sharding,
+            fail_on,
+            required,
+            wanted,
+            describe,
+            outlines,
+            formats,
+            map,
+            threads,
+        } = self;
         Ok(Verifier {
             settings,
             algorithms,
+            sharding,
             fail_on,
             required,
             wanted,
@@ -199,6 +218,7 @@ impl Verifier {
         Builder {
             settings: Settings::default(),
             algorithms: vec![Algorithm::Sha256],
+            sharding: None,
             fail_on: Severity::High,
             required: Vec::new(),
             wanted: Wanted { discover: true, ..Wanted::default() },
@@ -305,7 +325,9 @@ impl Verifier {
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
         let mut algorithms = self.algorithms.clone();
         algorithms.extend(expected.algorithms(path));
-        Plan { algorithms, crcs: parsed.deferred.clone() }
+        let mut shards = expected.shardings(path);
+        shards.extend(self.sharding);
+        Plan { algorithms, crcs: parsed.deferred.clone(), shards }
     }
 
     fn parse(&self, view: &View<'_>, name: &str, tensors: bool) -> Parsed {
@@ -352,8 +374,15 @@ impl Verifier {
                 findings.push(finding);
             }
         }
-        let found =
-            Found { path, role: Some(identity.role), size, tensors: tensors.as_deref(), digests: &passed.digests };
+        let found = Found {
+            path,
+            role: Some(identity.role),
+            format: identity.format,
+            size,
+            tensors: tensors.as_deref(),
+            digests: &passed.digests,
+            shards: &passed.shards,
+        };
         let (integrity, mismatches) = expected.compare(&found);
         findings.extend(mismatches);
         if identity.role == Role::Loadable {
@@ -370,6 +399,7 @@ impl Verifier {
             role: identity.role,
             size,
             digests: passed.digests,
+            shards: if self.sharding.is_some() { passed.shards } else { Vec::new() },
             outcome: Outcome::judge(&findings, self.fail_on),
             findings,
             weights_only,
@@ -382,8 +412,15 @@ impl Verifier {
     /// An artifact whose content was not looked at.
     fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
         let digests = Digests::default();
-        let (integrity, mut findings) =
-            expected.compare(&Found { path, role: None, size: 0, tensors: None, digests: &digests });
+        let (integrity, mut findings) = expected.compare(&Found {
+            path,
+            role: None,
+            format: "unknown",
+            size: 0,
+            tensors: None,
+            digests: &digests,
+            shards: &[],
+        });
         findings.push(finding);
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
@@ -392,6 +429,7 @@ impl Verifier {
             role: Role::Opaque,
             size: 0,
             digests,
+            shards: Vec::new(),
             outcome: Outcome::judge(&findings, self.fail_on),
             findings,
             weights_only: torch::unread(&self.settings),

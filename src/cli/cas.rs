@@ -91,7 +91,7 @@ fn open(
     };
     match FileSource::open(&path, options) {
         Ok(source) => {
-            let plan = Plan { algorithms: vec![by], crcs: Vec::new() };
+            let plan = Plan { algorithms: vec![by], ..Plan::default() };
             Prepared::Hash { source, plan, carry: (path, by, digest) }
         }
         Err(error) => failed(path, error.reason()),

@@ -125,7 +125,7 @@ fn open(item: Item, args: &HashArgs, algorithms: &[Algorithm]) -> Prepared<Box<d
             Err(error) => return failed(path, error.reason()),
         },
     };
-    Prepared::Hash { source, plan: Plan { algorithms: algorithms.to_vec(), crcs: Vec::new() }, carry: path }
+    Prepared::Hash { source, plan: Plan { algorithms: algorithms.to_vec(), ..Plan::default() }, carry: path }
 }
 
 /// Writes results in the form that was asked for.

@@ -162,13 +162,11 @@ fn contents(artifact: &Artifact, limits: &Limits) -> Contents {
 }
 
 fn tensor(tensor: &TensorInfo) -> Tensor {
-    // where the bytes of a torch tensor lie depends on its storage, so its range begins at zero
-    let offset = Some(tensor.range.start).filter(|start| *start > 0);
     Tensor {
         name: tensor.name.clone(),
         dtype: tensor.dtype.to_owned(),
         shape: tensor.shape.clone(),
-        offset,
+        offset: tensor.place().map(|place| place.start),
         bytes: tensor.range.end.saturating_sub(tensor.range.start),
     }
 }

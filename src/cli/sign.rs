@@ -6,12 +6,11 @@ use super::keygen::{PassphraseArgs, passphrase};
 use super::verify::below;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mverify::digest::{Algorithm, Digest};
+use mverify::digest::{Algorithm, Sharded, Sharding};
 use mverify::manifest::expected::Expectations;
 use mverify::manifest::oms::{Expected, Shard};
-use mverify::manifest::{Tolerance, shards, tree};
+use mverify::manifest::{Tolerance, tree};
 use mverify::report::plain;
-use mverify::source::{FileSource, OpenOptions};
 use mverify::trust::{Certificate, PrivateKey, Statement, sign};
 use mverify::walk::Item;
 use mverify::{Verdict, Verifier};
@@ -86,19 +85,18 @@ pub fn run(args: &SignArgs) -> Result<Exit> {
             return Ok(Exit::NotProven);
         }
     };
-    let Some(digests) = scanned(args, algorithm, &files)? else { return Ok(Exit::ProvenBad) };
+    let Some(found) = scanned(args, algorithm, &files)? else { return Ok(Exit::ProvenBad) };
     let mut listed = BTreeMap::new();
     for (name, path) in &files {
-        let expected = match (args.shards, digests.get(path)) {
-            (Some(size), _) => Expected::Shards(parts(path, size, algorithm, args)?),
-            (None, Some(digest)) => Expected::Whole(*digest),
-            (None, None) => {
-                eprintln!("mverify: not signed: {} could not be read", plain::plain(&path.to_string_lossy()));
-                return Ok(Exit::NotProven);
-            }
+        let Some(expected) = found.get(path) else {
+            eprintln!("mverify: not signed: {} could not be read", plain::plain(&path.to_string_lossy()));
+            return Ok(Exit::NotProven);
         };
+        if args.compat_python && args.shards.is_some() && expected.is_empty() {
+            bail!("{} is empty, and the Python client's shards do not cover empty files", path.display());
+        }
         let name = if !directory && args.compat_python { "." } else { name.as_str() };
-        listed.insert(name.to_owned(), expected);
+        listed.insert(name.to_owned(), expected.clone());
     }
     let statement = Statement {
         subject: subject(&args.path),
@@ -193,19 +191,24 @@ fn subject(model: &Path) -> String {
     whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Scans and hashes the files, each read once. `None` where the scan is bad, which is told.
+/// Scans and hashes the files, each read once: what the manifest is to expect of each that could be read. `None` where
+/// the scan is bad, which is told.
 fn scanned(
     args: &SignArgs,
     algorithm: Algorithm,
     files: &BTreeMap<String, PathBuf>,
-) -> Result<Option<BTreeMap<PathBuf, Digest>>> {
-    let verifier = Verifier::builder()
+) -> Result<Option<BTreeMap<PathBuf, Expected>>> {
+    let mut builder = Verifier::builder()
         .limits(args.limits.limits())
-        .digests(&[algorithm])
-        .threads(usize::from(args.common.threads.unwrap_or(0)))
-        .build()?;
+        .map(mverify::source::mmap::guard())
+        .threads(usize::from(args.common.threads.unwrap_or(0)));
+    builder = match args.shards {
+        Some(size) => builder.digests(&[]).shards(Sharding { algorithm, size, end: u64::MAX }),
+        None => builder.digests(&[algorithm]),
+    };
+    let verifier = builder.build()?;
     let items: Vec<Item> = files.values().map(|path| Item::File(path.clone())).collect();
-    let mut digests = BTreeMap::new();
+    let mut found = BTreeMap::new();
     let (mut bad, mut unknown) = (0_usize, 0_usize);
     let _ = verifier.verify_items(items, &Expectations::default(), &(), |artifact| {
         match artifact.outcome.verdict() {
@@ -219,7 +222,9 @@ fn scanned(
             Verdict::Unknown => unknown += 1,
             Verdict::Ok => {}
         }
-        digests.extend(artifact.digests.get(algorithm).map(|digest| (artifact.path, digest)));
+        let whole = artifact.digests.get(algorithm).map(Expected::Whole);
+        let parts = artifact.shards.last().and_then(|cut| parts(cut, artifact.size)).map(Expected::Shards);
+        found.extend(whole.or(parts).map(|expected| (artifact.path, expected)));
         ControlFlow::Continue(())
     });
     if bad > 0 && !args.even_if_bad {
@@ -231,19 +236,19 @@ fn scanned(
             "mverify: note: {unknown} of the files could not be proven harmless; the signature does not say they are"
         );
     }
-    Ok(Some(digests))
+    Ok(Some(found))
 }
 
-fn parts(path: &Path, size: u64, algorithm: Algorithm, args: &SignArgs) -> Result<Vec<Shard>> {
-    let max_file_bytes = args.limits.limits().max_file_bytes;
-    let options = OpenOptions { follow: args.allow_symlinks, max_file_bytes, ..OpenOptions::default() };
-    let file = FileSource::open(path, &options)?;
-    let shards = shards(&file, size, algorithm).with_context(|| format!("cannot read {}", path.display()))?;
-    let empty = shards.last().is_none_or(|last| last.range.end == 0);
-    if empty && args.compat_python {
-        bail!("{} is empty, and the Python client's shards do not cover empty files", path.display());
+/// The shards of a file of `len` bytes; `None` if they do not cover it.
+fn parts(cut: &Sharded, len: u64) -> Option<Vec<Shard>> {
+    let mut start = 0_u64;
+    let mut shards = Vec::with_capacity(cut.digests.len());
+    for digest in &cut.digests {
+        let range = start..len.min(start.saturating_add(cut.sharding.size));
+        start = range.end;
+        shards.push(Shard { range, digest: *digest });
     }
-    Ok(shards)
+    if start == len && !shards.is_empty() { Some(shards) } else { None }
 }
 
 /// Writes the signature, whole or not at all.

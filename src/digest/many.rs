@@ -258,7 +258,7 @@ mod tests {
         }
         Prepared::Hash {
             source: bytes(job),
-            plan: Plan { algorithms: ALGORITHMS.to_vec(), crcs: Vec::new() },
+            plan: Plan { algorithms: ALGORITHMS.to_vec(), ..Plan::default() },
             carry: job,
         }
     }

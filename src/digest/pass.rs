@@ -6,6 +6,7 @@
 use super::algorithm::{Algorithm, Digests};
 use super::hasher::Hasher;
 use super::pool::Pool;
+use super::shards::{Sharded, Sharding, Shards};
 use crate::scan::DeferredCrc;
 use crate::source::{Changed, ReadAt, Window};
 use std::borrow::Cow;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub algorithms: Vec<Algorithm>,
     /// Checksums of parts.
     pub crcs: Vec<DeferredCrc>,
+    /// Digests of equal parts.
+    pub shards: Vec<Sharding>,
 }
 
 /// What one pass found.
@@ -41,6 +44,8 @@ pub struct Passed {
     pub crc_mismatches: Vec<usize>,
     /// Indices into [`Plan::crcs`] of parts that were not checked: they overlap another, or leave the source.
     pub crc_unchecked: Vec<usize>,
+    /// What [`Plan::shards`] asked for, in its order.
+    pub shards: Vec<Sharded>,
 }
 
 /// Why a pass gave no result.
@@ -153,12 +158,8 @@ fn read(
     buffers: &mut Buffers,
     context: &Context<'_>,
 ) -> Result<Passed, PassError> {
-    if plan.algorithms.is_empty() && plan.crcs.is_empty() {
-        source.settle()?;
-        return Ok(Passed::default());
-    }
     let len = source.len();
-    if plan.algorithms.is_empty() && plan.crcs.is_empty() {
+    if plan.algorithms.is_empty() && plan.crcs.is_empty() && plan.shards.is_empty() {
         // Nobody asks for the bytes; that they are still the same is asked all the same.
         source.settle()?;
         return Ok(Passed::default());
@@ -166,6 +167,7 @@ fn read(
     let mut hasher =
         Hasher::new(&plan.algorithms, Some(len)).map_err(|error| PassError::Io(io::Error::other(error)))?;
     let mut crcs = Crcs::new(plan.crcs.as_slice(), len);
+    let mut shards: Vec<Shards> = plan.shards.iter().map(|sharding| Shards::new(*sharding, len)).collect();
     let Buffers { now, next } = buffers;
     let size = usize::try_from(len).unwrap_or(usize::MAX).min(if parallel { READ_PARALLEL } else { READ }).max(1);
     for buffer in [&mut *now, &mut *next] {
@@ -197,33 +199,38 @@ fn read(
             }
             Ok(window)
         };
-        let coming: io::Result<_> = work(&mut hasher, &mut crcs, start, bytes, parallel, ahead);
+        let coming: io::Result<_> = work(&mut hasher, (&mut crcs, &mut shards), start, bytes, parallel, ahead);
         context.watch.advanced(context.job, bytes.len() as u64);
         fetched = coming?;
         std::mem::swap(now, next);
     }
     source.settle()?;
     let (crc_mismatches, crc_unchecked) = crcs.finish();
-    Ok(Passed { digests: hasher.finish(), crc_mismatches, crc_unchecked })
+    let shards = shards.into_iter().map(Shards::finish).collect();
+    Ok(Passed { digests: hasher.finish(), crc_mismatches, crc_unchecked, shards })
 }
 
 /// Hashes a window, and fetches the next one meanwhile.
 fn work<W: Send>(
     hasher: &mut Hasher,
-    crcs: &mut Crcs<'_>,
+    (crcs, shards): (&mut Crcs<'_>, &mut [Shards]),
     start: u64,
     bytes: &[u8],
     parallel: bool,
     ahead: impl FnOnce() -> W + Send,
 ) -> W {
+    let mut parts = || {
+        crcs.update(start, bytes);
+        shards.iter_mut().for_each(|shards| shards.update(bytes));
+    };
     #[cfg(feature = "parallel")]
     if parallel {
-        let hash = || rayon::join(|| hasher.update_parallel(bytes), || crcs.update(start, bytes));
+        let hash = || rayon::join(|| hasher.update_parallel(bytes), parts);
         return rayon::join(hash, ahead).1;
     }
     let _ = parallel;
     hasher.update(bytes);
-    crcs.update(start, bytes);
+    parts();
     ahead()
 }
 
@@ -318,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_way_of_reading_gives_the_same() {
-        let plan = Plan { algorithms: Algorithm::ALL.to_vec(), crcs: Vec::new() };
+        let plan = Plan { algorithms: Algorithm::ALL.to_vec(), ..Plan::default() };
         for len in [0, 1, READ - 1, READ, READ + 1, 2 * READ_PARALLEL + 5] {
             let bytes = noise(len);
             let mut hasher = Hasher::new(&Algorithm::ALL, Some(len as u64)).unwrap();
@@ -344,7 +351,7 @@ mod tests {
             }
         }
         assert_eq!(pass(&Unread, &Plan::default(), &Pool::single(), &()).unwrap(), Passed::default());
-        let plan = Plan { algorithms: vec![Algorithm::Sha256], crcs: Vec::new() };
+        let plan = Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() };
         assert!(pass(&Unread, &plan, &Pool::single(), &()).is_err());
     }
 
@@ -382,7 +389,7 @@ mod tests {
             }
         }
         let (bytes, watch) = (noise(3 * READ), Sum::default());
-        let plan = Plan { algorithms: vec![Algorithm::Blake3], crcs: Vec::new() };
+        let plan = Plan { algorithms: vec![Algorithm::Blake3], ..Plan::default() };
         pass(&bytes, &plan, &Pool::single(), &watch).unwrap();
         assert_eq!(watch.0.load(Relaxed), bytes.len() as u64);
         watch.1.store(true, Relaxed);

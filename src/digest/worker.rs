@@ -9,6 +9,7 @@ use super::hasher::Hasher;
 use super::lanes::{self, Kernels, Lane, Stream};
 use super::many::Prepared;
 use super::pass::{Buffers, Context, Crcs, PassError, Passed, Plan, Watch, run};
+use super::shards::Shards;
 use crate::source::{Changed, ReadAt, Window};
 use std::io;
 use std::ops::Range;
@@ -47,6 +48,7 @@ struct Running<S, C> {
     sha256: Stream,
     rest: Hasher,
     crcs: Crcs<'static>,
+    shards: Vec<Shards>,
     at: u64,
     buffer: Vec<u8>,
     /// The bytes in the buffer that come next.
@@ -147,6 +149,7 @@ struct Others<'a> {
     job: usize,
     rest: &'a mut Hasher,
     crcs: &'a mut Crcs<'static>,
+    shards: &'a mut [Shards],
     at: &'a mut u64,
     have: &'a mut Range<usize>,
 }
@@ -156,6 +159,7 @@ impl Others<'_> {
     fn take(self, bytes: &[u8]) {
         self.rest.update(bytes);
         self.crcs.update(*self.at, bytes);
+        self.shards.iter_mut().for_each(|shards| shards.update(bytes));
         *self.at += bytes.len() as u64;
         if self.have.start < self.have.end {
             self.have.start += bytes.len();
@@ -186,6 +190,7 @@ impl<S: ReadAt, C> Running<S, C> {
             sha256: Stream::new(),
             rest,
             crcs: Crcs::new(plan.crcs, len),
+            shards: plan.shards.into_iter().map(|sharding| Shards::new(sharding, len)).collect(),
             at: 0,
             buffer,
             have: 0..0,
@@ -217,6 +222,7 @@ impl<S: ReadAt, C> Running<S, C> {
             let n = bytes.len();
             self.rest.update(bytes);
             self.crcs.update(self.at, bytes);
+            self.shards.iter_mut().for_each(|shards| shards.update(bytes));
             self.at += n as u64;
             if buffered {
                 self.have.start += n;
@@ -230,19 +236,20 @@ impl<S: ReadAt, C> Running<S, C> {
         let rest = std::mem::take(&mut self.rest).finish();
         let digests: Digests = rest.iter().chain(sha256.map(|digest| (Algorithm::Sha256, digest))).collect();
         let (crc_mismatches, crc_unchecked) = std::mem::take(&mut self.crcs).finish();
-        self.result = Some(Ok(Passed { digests, crc_mismatches, crc_unchecked }));
+        let shards = std::mem::take(&mut self.shards).into_iter().map(Shards::finish).collect();
+        self.result = Some(Ok(Passed { digests, crc_mismatches, crc_unchecked, shards }));
         Ok(())
     }
 
     /// The next whole blocks, as a lane; `None` if the source gave less than one.
     fn lane(&mut self) -> Result<Ready<'_>, Failed<'_>> {
-        let Running { source, buffer, have, sha256, odd, result, job, rest, crcs, at, .. } = self;
+        let Running { source, buffer, have, sha256, odd, result, job, rest, crcs, shards, at, .. } = self;
         match fetch(source, *at, buffer, have) {
             Err(error) => Err((result, error)),
             Ok((bytes, _)) => {
                 let (blocks, _) = bytes.as_chunks::<64>();
                 *odd = blocks.is_empty();
-                let others = Others { job: *job, rest, crcs, at, have };
+                let others = Others { job: *job, rest, crcs, shards, at, have };
                 Ok((!blocks.is_empty()).then(|| (Lane::new(sha256, blocks), others)))
             }
         }

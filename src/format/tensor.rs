@@ -11,8 +11,16 @@ pub struct TensorInfo {
     pub dtype: &'static str,
     /// Dimensions, in the order of the file.
     pub shape: Vec<u64>,
-    /// Where its bytes are, from the start of the file.
+    /// Where its bytes are, from the start of the file. Where only their number is known, the range begins at zero: no
+    /// format has tensors there.
     pub range: Range<u64>,
+}
+
+impl TensorInfo {
+    /// Where its bytes are, if that is known.
+    pub fn place(&self) -> Option<Range<u64>> {
+        if self.range.start > 0 { Some(self.range.clone()) } else { None }
+    }
 }
 
 /// The product of `shape`; `None` if it does not fit 64 bits. Like the loaders, it does not stop at a zero: a product

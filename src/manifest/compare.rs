@@ -1,17 +1,18 @@
 //! The comparison itself: each place of a tree becomes one artifact of a report, with one read of each file.
 
+use super::differ::Difference;
 use super::oms::{Expected, Manifest, Shard};
 use super::tree::{Kind, Place, Tolerance, changed, places};
-use crate::digest::{self, Algorithm, Digests, Hasher, PassError, Passed, Plan, Pool, Prepared, Watch};
+use crate::digest::{self, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
+use crate::inspect;
 use crate::outcome::{Outcome, Verdict};
 use crate::report::{Artifact, Integrity, NOT_SCANNED, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::{Scan, Settings};
-use crate::source::{FileSource, OpenOptions, ReadAt, View, Window};
-use std::io;
-use std::ops::{ControlFlow, Range};
+use crate::source::{FileSource, OpenOptions, ReadAt, View};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A manifest and what it is worth.
@@ -102,36 +103,37 @@ impl<'m> Comparison<'m> {
             pool,
             places(root, self.source.manifest, self.tolerance).into_iter(),
             |place| self.prepare(place),
-            |(path, expected), file: FileSource, passed| self.whole(path, expected, file.len(), passed),
+            |(path, expected), file: FileSource, passed| self.compared(path, expected, &file, passed),
             watch,
             sink,
         )
     }
 
-    fn prepare(&self, place: Place<'m>) -> Prepared<FileSource, (PathBuf, crate::digest::Digest), Artifact> {
+    fn prepare(&self, place: Place<'m>) -> Prepared<FileSource, (PathBuf, &'m Expected), Artifact> {
         let Place { path, kind } = place;
-        let done = |status, finding| Prepared::Done(self.artifact(path.clone(), 0, status, finding));
+        let done = |status, finding| Prepared::Done(self.artifact(path.clone(), 0, status, vec![finding]));
         let (expected, link) = match kind {
             Kind::Listed { expected, link } => (expected, link),
-            Kind::Missing => return done(Status::Missing, Some(Finding::new(&rules::MISSING, "listed and not there"))),
+            Kind::Missing => return done(Status::Missing, Finding::new(&rules::MISSING, "listed and not there")),
             Kind::Extra => {
-                return done(Status::Extra, Some(Finding::new(&rules::EXTRA, "the manifest does not list it")));
+                return done(Status::Extra, Finding::new(&rules::EXTRA, "the manifest does not list it"));
             }
-            Kind::Problem(finding) => return done(Status::NotCovered, Some(finding)),
+            Kind::Problem(finding) => return done(Status::NotCovered, finding),
             Kind::Doubtful { claimed } => return Prepared::Done(self.doubtful(path, claimed)),
         };
         let file = match self.open(&path, link) {
             Ok(file) => file,
-            Err(finding) => return done(Status::NotCovered, Some(finding)),
+            Err(finding) => return done(Status::NotCovered, finding),
         };
         match expected {
-            Expected::Whole(digest) => {
-                let plan = Plan { algorithms: vec![self.source.manifest.algorithm], crcs: Vec::new() };
-                Prepared::Hash { source: file, plan, carry: (path, *digest) }
+            Expected::Whole(_) => {
+                let plan = Plan { algorithms: vec![self.source.manifest.algorithm], ..Plan::default() };
+                Prepared::Hash { source: file, plan, carry: (path, expected) }
             }
-            Expected::Shards(shards) => {
-                let found = differing(&file, shards, self.source.manifest.algorithm);
-                Prepared::Done(self.concluded(path, file.len(), Digests::default(), found))
+            Expected::Shards(_) => {
+                let plan =
+                    Plan { shards: self.source.manifest.sharding(expected).into_iter().collect(), ..Plan::default() };
+                Prepared::Hash { source: file, plan, carry: (path, expected) }
             }
         }
     }
@@ -142,48 +144,53 @@ impl<'m> Comparison<'m> {
         FileSource::open(path, &options).map_err(|error| Finding::from(&error))
     }
 
-    fn whole(
+    /// An artifact whose content was read.
+    fn compared(
         &self,
         path: PathBuf,
-        expected: crate::digest::Digest,
-        size: u64,
+        expected: &Expected,
+        file: &FileSource,
         passed: Result<Passed, PassError>,
     ) -> Artifact {
-        let algorithm = self.source.manifest.algorithm;
-        let (digests, found) = match passed {
-            Ok(Passed { digests, .. }) => {
-                let found = match digests.get(algorithm) {
-                    Some(digest) if digest == expected => Ok(None),
-                    Some(digest) => Ok(Some(changed(algorithm, &digest.to_string(), &expected.to_string()))),
-                    None => Err(PassError::Io(io::ErrorKind::Other.into())),
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(error) => {
+                let finding = match error {
+                    PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
+                    PassError::Cancelled => Finding::new(&rule::run::STOPPED, "the run was stopped before it was read"),
+                    error => Finding::new(&rule::format::UNREADABLE, error.to_string()),
                 };
-                (digests, found)
+                return self.artifact(path, file.len(), Status::NotCovered, vec![finding]);
             }
-            Err(error) => (Digests::default(), Err(error)),
         };
-        self.concluded(path, size, digests, found)
+        let findings = match expected {
+            Expected::Whole(signed) => self.whole(*signed, &passed.digests),
+            Expected::Shards(signed) => self.parts(&path, signed, file, &passed),
+        };
+        let status = if findings.is_empty() { Status::Match } else { Status::Mismatch };
+        Artifact { digests: passed.digests, ..self.artifact(path, file.len(), status, findings) }
     }
 
-    /// An artifact whose content was compared.
-    fn concluded(
-        &self,
-        path: PathBuf,
-        size: u64,
-        digests: Digests,
-        found: Result<Option<Finding>, PassError>,
-    ) -> Artifact {
-        let (status, finding) = match found {
-            Ok(None) => (Status::Match, None),
-            Ok(Some(finding)) => (Status::Mismatch, Some(finding)),
-            Err(PassError::Changed) => {
-                (Status::NotCovered, Some(Finding::new(&rule::tree::CHANGED, "it changed while it was read")))
-            }
-            Err(PassError::Cancelled) => {
-                (Status::NotCovered, Some(Finding::new(&rule::run::STOPPED, "the run was stopped before it was read")))
-            }
-            Err(error) => (Status::NotCovered, Some(Finding::new(&rule::format::UNREADABLE, error.to_string()))),
-        };
-        Artifact { digests, ..self.artifact(path, size, status, finding) }
+    fn whole(&self, signed: Digest, found: &Digests) -> Vec<Finding> {
+        let algorithm = self.source.manifest.algorithm;
+        match found.get(algorithm) {
+            Some(found) if found == signed => Vec::new(),
+            Some(found) => vec![changed(algorithm, &found.to_string(), &signed.to_string())],
+            None => vec![Finding::new(&rule::run::INTERNAL, format!("its {algorithm} was not computed"))],
+        }
+    }
+
+    fn parts(&self, path: &Path, signed: &[Shard], file: &FileSource, passed: &Passed) -> Vec<Finding> {
+        let found = passed.shards.first().map(|shards| shards.digests.as_slice()).unwrap_or_default();
+        let Some(different) = Difference::between(signed, found, file.len()) else { return Vec::new() };
+        let mut findings = vec![Finding::new(&rules::CHANGED, different.words()).at(different.offset())];
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let view = View::new(file);
+        let format = format::examine(&view, &name, &mut Scan::new(self.settings)).format;
+        if inspect::has_tensors(format) {
+            findings.extend(different.tensors(inspect::tensors(&view, format, &self.settings.limits).as_deref()));
+        }
+        findings
     }
 
     /// A file that is not listed: tolerated only if neither its content nor its name is one that loaders act on.
@@ -208,21 +215,21 @@ impl<'m> Comparison<'m> {
             (false, false) => Finding::new(&rules::EXTRA, "not signed, and a loader could load it"),
         };
         let status = if finding.rule == &rules::TOLERATED { Status::NotCovered } else { Status::Extra };
-        let artifact = self.artifact(path, size, status, Some(finding));
+        let artifact = self.artifact(path, size, status, vec![finding]);
         match identity {
             Some(Identity { format, role }) => Artifact { format, role, ..artifact },
             None => artifact,
         }
     }
 
-    fn artifact(&self, path: PathBuf, size: u64, status: Status, finding: Option<Finding>) -> Artifact {
-        let findings: Vec<Finding> = finding.into_iter().collect();
+    fn artifact(&self, path: PathBuf, size: u64, status: Status, findings: Vec<Finding>) -> Artifact {
         Artifact {
             path,
             format: NOT_SCANNED,
             role: Role::Opaque,
             size,
             digests: Digests::default(),
+            shards: Vec::new(),
             outcome: Outcome::judge(&findings, Severity::High),
             findings,
             weights_only: Vec::new(),
@@ -237,75 +244,4 @@ impl<'m> Comparison<'m> {
             tensors: None,
         }
     }
-}
-
-/// Reads a file once and compares it shard by shard; the finding tells of the first that differs.
-fn differing(file: &FileSource, shards: &[Shard], algorithm: Algorithm) -> Result<Option<Finding>, PassError> {
-    let signed = shards.last().map_or(0, |last| last.range.end);
-    let mut buffer = vec![0; 256 << 10];
-    let (mut differ, mut first) = (0_usize, None);
-    for shard in shards {
-        let whole = shard.range.end <= file.len();
-        if !whole || digest_of(file, &shard.range, algorithm, &mut buffer)? != Some(shard.digest) {
-            differ += 1;
-            first = first.or(Some(&shard.range));
-        }
-    }
-    file.settle()?;
-    let Some(first) = first else {
-        return Ok((file.len() != signed).then(|| {
-            Finding::new(&rules::CHANGED, format!("it has {} bytes, signed were {signed}", file.len())).at(signed)
-        }));
-    };
-    let mut message = format!("bytes {} to {} are not what was signed", first.start, first.end);
-    if differ > 1 {
-        message.push_str(&format!("; {differ} of {} parts differ", shards.len()));
-    }
-    if file.len() != signed {
-        message.push_str(&format!("; it has {} bytes, signed were {signed}", file.len()));
-    }
-    Ok(Some(Finding::new(&rules::CHANGED, message).at(first.start)))
-}
-
-fn digest_of(
-    file: &FileSource,
-    range: &Range<u64>,
-    algorithm: Algorithm,
-    buffer: &mut [u8],
-) -> io::Result<Option<crate::digest::Digest>> {
-    let mut hasher = Hasher::new(&[algorithm], None).map_err(io::Error::other)?;
-    let mut at = range.start;
-    while at < range.end {
-        let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
-        let window = file.window(at, left, buffer)?;
-        let bytes = match window {
-            Window::Direct(bytes) => bytes,
-            Window::Read(n) => buffer.get(..n).unwrap_or_default(),
-        };
-        let bytes = bytes.get(..left.min(bytes.len())).unwrap_or_default();
-        if bytes.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        hasher.update(bytes);
-        at += bytes.len() as u64;
-    }
-    Ok(hasher.finish().get(algorithm))
-}
-
-/// The digests of a file's parts, each of `size` bytes but the last; an empty file is one empty part.
-///
-/// # Errors
-/// Where the file cannot be read, or changes meanwhile.
-pub fn shards(file: &FileSource, size: u64, algorithm: Algorithm) -> io::Result<Vec<Shard>> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut shards = Vec::new();
-    let mut start = 0;
-    while start < file.len() || shards.is_empty() {
-        let range = start..file.len().min(start.saturating_add(size.max(1)));
-        let digest = digest_of(file, &range, algorithm, &mut buffer)?.ok_or(io::ErrorKind::Unsupported)?;
-        start = range.end;
-        shards.push(Shard { range, digest });
-    }
-    file.settle()?;
-    Ok(shards)
 }

@@ -4,10 +4,13 @@
 //! Bound: one small record per claim about a file that is checked or missing; a comparison looks at the claims about one
 //! file and at the directories above it.
 
-use crate::digest::{Algorithm, Digest, Digests};
+use super::differ::Difference;
+use super::oms::Shard;
+use crate::digest::{Algorithm, Digest, Digests, Sharded, Sharding};
 use crate::finding::{Finding, shown};
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
+use crate::inspect;
 use crate::manifest::{git, index};
 use crate::report::{Integrity, Status, Trust};
 use crate::rule::integrity as rules;
@@ -60,6 +63,8 @@ pub enum Claimed {
     Whole(Vec<Algorithm>, Digest),
     /// The first hex digits of the SHA-256, as torch.hub puts them into names.
     Start(String),
+    /// The digests of all its shards, by this algorithm.
+    Shards(Sharding, Arc<Vec<Shard>>),
     /// The git blob SHA-1 of the content or, for a file kept by git-lfs, of its pointer.
     Git(Digest),
 }
@@ -70,19 +75,22 @@ impl Claimed {
         match self {
             Claimed::Whole(algorithms, _) => algorithms,
             Claimed::Start(_) => &[Algorithm::Sha256],
+            Claimed::Shards(..) => &[],
             Claimed::Git(_) => &[Algorithm::Sha256, Algorithm::Sha1Git],
         }
     }
     /// True if the digests have it; `None` if none was computed that could tell.
-    fn holds(&self, found: &Digests, size: u64) -> Option<bool> {
+    fn holds(&self, file: &Found<'_>) -> Option<bool> {
+        let found = file.digests;
         match self {
             Claimed::Whole(algorithms, expected) => {
                 let found: Vec<Digest> = algorithms.iter().filter_map(|algorithm| found.get(*algorithm)).collect();
                 if found.len() < algorithms.len() { None } else { Some(found.contains(expected)) }
             }
             Claimed::Start(start) => Some(found.get(Algorithm::Sha256)?.to_string().starts_with(start.as_str())),
+            Claimed::Shards(sharding, signed) => Some(file.difference(*sharding, signed)?.is_none()),
             Claimed::Git(blob) => {
-                let pointer = git::pointer(&found.get(Algorithm::Sha256)?, size);
+                let pointer = git::pointer(&found.get(Algorithm::Sha256)?, file.size);
                 let named = git::blob(pointer.as_bytes());
                 Some(found.get(Algorithm::Sha1Git)? == *blob || named == Some(*blob))
             }
@@ -98,7 +106,7 @@ impl Claimed {
             Claimed::Start(start) if start.len() < 64 => {
                 Some(format!("{} hex digits of the sha256: corruption check only", start.len()))
             }
-            Claimed::Start(_) => None,
+            Claimed::Start(_) | Claimed::Shards(..) => None,
             Claimed::Git(_) => Some("sha1-git: corruption check only".to_owned()),
         }
     }
@@ -108,6 +116,7 @@ impl Claimed {
                 format!("the {} {digest}", algorithms.first().map_or("digest", |algorithm| algorithm.name()))
             }
             Claimed::Start(start) => format!("a sha256 that begins with {start}"),
+            Claimed::Shards(..) => "the shards that were signed".to_owned(),
             Claimed::Git(blob) => format!("the git blob {blob}, as content or as its git-lfs pointer"),
         }
     }
@@ -123,12 +132,24 @@ pub struct Found<'a> {
     pub path: &'a Path,
     /// Its role; `None` if its content was not looked at.
     pub role: Option<Role>,
+    /// Its format.
+    pub format: &'static str,
     /// Bytes.
     pub size: u64,
     /// Its tensors, where they are known and were asked for.
     pub tensors: Option<&'a [TensorInfo]>,
     /// Digests; those that could not be computed are missing.
     pub digests: &'a Digests,
+    /// Digests of its shards, one list for each way of cutting it.
+    pub shards: &'a [Sharded],
+}
+
+impl Found<'_> {
+    /// Where it differs from signed shards; the outer `None` where it was not cut like that.
+    fn difference(&self, sharding: Sharding, signed: &[Shard]) -> Option<Option<Difference>> {
+        let cut = self.shards.iter().find(|cut| cut.sharding == sharding)?;
+        Some(Difference::between(signed, &cut.digests, self.size))
+    }
 }
 
 /// Everything that is expected of the files of a run.
@@ -208,9 +229,21 @@ impl Expectations {
         claims.flat_map(|(_, claim)| &claim.digests).flat_map(|claimed| claimed.algorithms()).copied().collect()
     }
 
+    /// The ways in which this file must be cut into shards to be compared.
+    pub fn shardings(&self, path: &Path) -> Vec<Sharding> {
+        let mut wanted: Vec<Sharding> = Vec::new();
+        for claimed in self.claims.get(path).into_iter().flatten().flat_map(|(_, claim)| &claim.digests) {
+            match claimed {
+                Claimed::Shards(sharding, _) if !wanted.contains(sharding) => wanted.push(*sharding),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
     /// True if comparing this file needs its tensors.
     pub fn wants_tensors(&self, path: &Path) -> bool {
-        self.shards.contains_key(path) || self.twins.contains_key(path)
+        self.shards.contains_key(path) || self.twins.contains_key(path) || !self.shardings(path).is_empty()
     }
 
     /// Compares a file with everything that is expected of it.
@@ -240,7 +273,17 @@ impl Expectations {
                     let swapped =
                         twin.map(|name| format!("; its content is that of {}", shown(name))).unwrap_or_default();
                     let message = format!("it changed: {} expects {words}{swapped}", source.name);
-                    findings.push(Finding::new(&rules::CHANGED, message));
+                    let places = claim.differences(found);
+                    if places.is_empty() {
+                        findings.push(Finding::new(&rules::CHANGED, message));
+                    }
+                    for place in places {
+                        let message = format!("it changed: {} ({})", place.words(), source.name);
+                        findings.push(Finding::new(&rules::CHANGED, message).at(place.offset()));
+                        if inspect::has_tensors(found.format) {
+                            findings.extend(place.tensors(found.tensors));
+                        }
+                    }
                     results.push(source.says(Status::Mismatch, None));
                 }
             }
@@ -319,6 +362,15 @@ impl Claim {
         Claim { digests: vec![claimed], ..Claim::default() }
     }
 
+    /// Where the file differs from the shards that are claimed.
+    fn differences(&self, found: &Found<'_>) -> Vec<Difference> {
+        let differs = |claimed: &Claimed| match claimed {
+            Claimed::Shards(sharding, signed) => found.difference(*sharding, signed)?,
+            _ => None,
+        };
+        self.digests.iter().filter_map(differs).collect()
+    }
+
     /// True if nothing is said about the content.
     fn is_empty(&self) -> bool {
         self.size.is_none() && self.digests.is_empty()
@@ -335,7 +387,7 @@ impl Claim {
             return Some(Err(format!("{size} bytes")));
         }
         for claimed in &self.digests {
-            if !claimed.holds(found.digests, found.size)? {
+            if !claimed.holds(found)? {
                 return Some(Err(claimed.words()));
             }
         }

@@ -177,7 +177,7 @@ mod tests {
         fs::write(snapshot_root.join("plain"), "x").unwrap();
         let claimed = |path: &Path| match cached(path)?.digests.pop()? {
             Claimed::Whole(algorithms, digest) => Some((algorithms[0], digest.to_string())),
-            Claimed::Start(_) | Claimed::Git(_) => None,
+            _ => None,
         };
         let whole = Some((Algorithm::Sha256, sha256.clone()));
         assert_eq!(claimed(&snapshot_root.join("model")), whole);

@@ -11,7 +11,7 @@ mod shards;
 mod statement;
 pub(crate) mod value;
 
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{Algorithm, Digest, Sharding};
 use crate::rule::{Rule, trust};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -73,6 +73,14 @@ pub struct Manifest {
     pub root: Option<Digest>,
     /// Name of the model, for people only.
     pub subject: String,
+}
+
+impl Manifest {
+    /// How the file must be cut to be compared with its shards; `None` for one that is listed as a whole.
+    pub fn sharding(&self, expected: &Expected) -> Option<Sharding> {
+        let (size, end) = self.shard_size.zip(expected.len())?;
+        Some(Sharding { algorithm: self.algorithm, size, end })
+    }
 }
 
 /// What is expected of one file.

@@ -48,4 +48,7 @@ rules! {
     LINK = "MV-SIG-015" High Bad, "a symbolic link where a file is expected",
         why: "A link can be pointed elsewhere after the check. Links are followed only where the signer recorded and the user allows them, to files inside the model; links to directories never.",
         todo: "Replace the link by the file, or run with --allow-symlinks if the model was signed with links.", fixture: "";
+    TENSOR_CHANGED = "MV-SIG-016" Medium Note, "a tensor lies in bytes that are not what was signed",
+        why: "The manifest holds digests of parts of the file. These are the tensors of which some bytes lie in a part that differs, as the file declares them now.",
+        todo: "Do not load the model; compare these tensors with those of the publisher.", fixture: "";
 }

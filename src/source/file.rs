@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        Plan { algorithms: vec![Algorithm::Sha256, Algorithm::Blake3], crcs: Vec::new() }
+        Plan { algorithms: vec![Algorithm::Sha256, Algorithm::Blake3], ..Plan::default() }
     }
 
     fn expected(bytes: &[u8]) -> Digests {

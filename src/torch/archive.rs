@@ -135,16 +135,16 @@ impl<'a> Archive<'a> {
         self.entries.get(at).map_or(0, |entry| entry.size)
     }
 
-    /// Checks that an entry can be read, without keeping its content.
-    pub fn readable(&self, at: usize, record: &str) -> Run<()> {
+    /// Checks that an entry can be read, without keeping its content. Returns where a stored one lies in the file.
+    pub fn readable(&self, at: usize, record: &str) -> Run<Option<Range<u64>>> {
         let entry = self.supported(at, record)?;
-        let Some(data) = self.data(entry)? else { return Ok(()) };
+        let Some(data) = self.data(entry)? else { return Ok(None) };
         match entry.method {
             0 if data.end > self.view.len() => {
                 Err(corrupt(format!("PytorchStreamReader failed reading file {record}: file read failed")))
             }
-            0 => Ok(()),
-            _ => self.inflate(entry, data, record).map(drop),
+            0 => Ok(Some(data)),
+            _ => self.inflate(entry, data, record).map(|_| None),
         }
     }
 

@@ -4,13 +4,14 @@
 
 use super::legacy;
 use super::stop::Run;
-use super::value::{Arena, Object, Value};
+use super::value::{Arena, Content, Object, Tensor, Value};
 use super::version::{Era, Version};
 use super::zip;
 use crate::budget::Limits;
 use crate::format::tensor::TensorInfo;
 use crate::source::View;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Tensors that are named; more give no outline.
 const MOST: usize = 2_000_000;
@@ -18,8 +19,9 @@ const MOST: usize = 2_000_000;
 const LONGEST: usize = 4096;
 
 /// The tensors of a torch file, sorted by name; `None` where the newest torch would refuse it or its content is not
-/// followed. Names of nested tensors are their keys joined with a dot. Ranges are `0..bytes`: where the bytes lie is not
-/// said.
+/// followed. Names of nested tensors are their keys joined with a dot. Where a tensor lies in the file is told of dense
+/// ones in storages that are kept as they are: from its first byte to its last, with what lies between them. Other ranges
+/// are `0..bytes`.
 pub fn outline(view: &View<'_>, limits: &Limits) -> Option<Vec<TensorInfo>> {
     let mut found = None;
     let mut see = |arena: &Arena<'_>, root: Value| found = named(arena, root);
@@ -36,6 +38,18 @@ fn load(view: &View<'_>, limits: &Limits, see: &mut dyn FnMut(&Arena<'_>, Value)
     legacy::load_and_see(view, &mut era, limits, see)
 }
 
+/// Where a tensor lies in the file.
+fn place(arena: &Arena<'_>, tensor: &Tensor) -> Option<Range<u64>> {
+    let held = match &arena.storage(tensor.storage?)?.content {
+        Content::Record(_, place) => place.clone()?,
+        Content::File(place) => place.clone(),
+        Content::Unknown => return None,
+    };
+    let extent = tensor.extent()?;
+    let (start, end) = (held.start.checked_add(extent.start)?, held.start.checked_add(extent.end)?);
+    if end <= held.end && start > 0 { Some(start..end) } else { None }
+}
+
 fn named(arena: &Arena<'_>, root: Value) -> Option<Vec<TensorInfo>> {
     let mut tensors = Vec::new();
     let mut seen = HashSet::new();
@@ -45,7 +59,8 @@ fn named(arena: &Arena<'_>, root: Value) -> Option<Vec<TensorInfo>> {
             let shape = tensor.sizes.iter().map(|size| u64::try_from(*size).ok()).collect::<Option<Vec<u64>>>()?;
             let elements = crate::format::tensor::elements(&shape)?;
             let bytes = elements.saturating_mul(tensor.dtype.bytes());
-            tensors.push(TensorInfo { name, dtype: tensor.dtype.name(), shape, range: 0..bytes });
+            let range = place(arena, tensor).unwrap_or(0..bytes);
+            tensors.push(TensorInfo { name, dtype: tensor.dtype.name(), shape, range });
             if tensors.len() > MOST {
                 return None;
             }

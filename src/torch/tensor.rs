@@ -6,6 +6,7 @@ use super::stop::{Run, corrupt, doubt};
 use super::unpickler::Machine;
 use super::value::{Forgotten, Id, Layout, Object, Tensor, Value};
 use super::version::Version;
+use std::ops::Range;
 
 /// `set_()` with arguments of a wrong type.
 fn mismatch() -> super::stop::Stop {
@@ -28,6 +29,16 @@ impl Tensor {
             attributes: Vec::new(),
             odd: false,
         }
+    }
+
+    /// The bytes of its storage that it uses, from the first to the last; `None` where that is not modelled.
+    pub fn extent(&self) -> Option<Range<u64>> {
+        if self.layout != Layout::Strided || self.meta || self.odd || self.dtype.per_byte() > 1 {
+            return None;
+        }
+        let start = u64::try_from(self.offset).ok()?.checked_mul(self.dtype.bytes())?;
+        let end = needed(&self.sizes, &self.strides, self.offset, self.dtype.bytes())?;
+        Some(start..end.max(start))
     }
 
     /// Number of elements; `None` on overflow.

@@ -49,8 +49,8 @@ pub(super) enum Mapping {
 pub(super) enum Content {
     /// Made by a constructor or not loaded yet: whatever memory holds.
     Unknown,
-    /// An entry of the archive, by its number.
-    Record(usize),
+    /// An entry of the archive, by its number, and where its bytes lie in the file if they are stored there as they are.
+    Record(usize, Option<Range<u64>>),
     /// A range of the file.
     File(Range<u64>),
 }

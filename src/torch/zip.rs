@@ -166,7 +166,7 @@ impl Storages for Records<'_, '_> {
 
     fn content(&self, storage: &Storage, limit: u64) -> Option<Vec<u8>> {
         match storage.content {
-            Content::Record(at) if !self.swapped => self.archive.prefix(at, limit),
+            Content::Record(at, _) if !self.swapped => self.archive.prefix(at, limit),
             _ => None,
         }
     }
@@ -198,12 +198,12 @@ impl Records<'_, '_> {
         };
         let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
         let Some(at) = self.archive.locate(format!("data/{text}").as_bytes())? else { return Err(missing(&shown)) };
-        self.archive.readable(at, &format!("data/{shown}"))?;
+        let place = self.archive.readable(at, &format!("data/{shown}"))?;
         let held = self.archive.size(at);
         if held != bytes && era.since(Version::V2_10) {
             return Err(corrupt(format!("record size ({held} bytes) does not match expected size ({bytes} bytes)")));
         }
-        let storage = Storage { bytes, resizable: false, content: Content::Record(at) };
+        let storage = Storage { bytes, resizable: false, content: Content::Record(at, place) };
         match arena.add(Object::Untyped(storage))? {
             Value::Obj(id) => Ok(id),
             _ => Err(doubt("no storage")),

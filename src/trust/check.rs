@@ -87,6 +87,7 @@ impl Check<'_> {
             role: Role::Config,
             size,
             digests: Digests::default(),
+            shards: Vec::new(),
             outcome: Outcome::judge(&findings, Severity::High),
             findings,
             weights_only: Vec::new(),

@@ -187,6 +187,60 @@ fn shards_tell_where_and_cover_empty_files() {
     }
 }
 
+/// A safetensors file of tensors of four numbers each.
+fn safetensors(names: &[&str]) -> Vec<u8> {
+    let tensors: Vec<String> = (0_usize..)
+        .zip(names)
+        .map(|(at, name)| {
+            format!("{name:?}:{{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[{},{}]}}", 16 * at, 16 * at + 16)
+        })
+        .collect();
+    let header = format!("{{{}}}", tensors.join(","));
+    let header = format!("{header:width$}", width = header.len().next_multiple_of(64) + 56);
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend((0..16 * names.len()).map(|at| at as u8));
+    bytes
+}
+
+#[test]
+fn the_tensors_that_changed_are_named() {
+    let signed = Signed::new(&[]);
+    let weights = safetensors(&["a", "b.weight", "c", "d"]);
+    let data = weights.len() - 64;
+    fs::write(signed.at("m/model.safetensors"), &weights).unwrap();
+    fs::copy(crate::tool::fixture("weights.pt"), signed.at("m/weights.pt")).unwrap();
+    signed.sign(&["--force", "--shards", "32"]);
+    assert_eq!(signed.verify(&[]).code, 0);
+    let mut changed = weights.clone();
+    changed[data + 20] ^= 1;
+    fs::write(signed.at("m/model.safetensors"), &changed).unwrap();
+    let public = signed.path("k.pub");
+    let check = run(&[&signed.path("m"), "--key", &public]);
+    for run in [signed.verify(&[]), check] {
+        let told = format!("the tensor b.weight, F32 [2, 2], bytes {} to {}", data + 16, data + 32);
+        assert!(run.code == 1 && run.out.contains(&told), "{}", run.out);
+        // a shard holds two of them
+        assert!(run.out.contains("the tensor a,") && !run.out.contains("the tensor c,"), "{}", run.out);
+    }
+    changed[data + 20] ^= 1;
+    changed[30] ^= 1;
+    fs::write(signed.at("m/model.safetensors"), &changed).unwrap();
+    let run = signed.verify(&[]);
+    assert!(run.code == 1 && run.out.contains("are not what was signed"), "{}", run.out);
+    fs::write(signed.at("m/model.safetensors"), &weights).unwrap();
+    // a torch zip: the tensor whose storage holds the byte
+    let mut torch = fs::read(signed.at("m/weights.pt")).unwrap();
+    let needle = 0.25_f32.to_le_bytes();
+    let at = torch.windows(4).position(|window| window == needle).unwrap();
+    torch[at] ^= 1;
+    fs::write(signed.at("m/weights.pt"), &torch).unwrap();
+    let run = signed.verify(&[]);
+    let told = format!("the tensor layer.weight, float32 [4], bytes {} to {}", at - 12, at + 4);
+    assert!(run.code == 1 && run.out.contains(&told), "{}", run.out);
+    assert!(!run.out.contains("layer.bias"), "{}", run.out);
+}
+
 #[test]
 fn the_verifier_decides_what_is_ignored() {
     let signed = Signed::new(&["--ignore", "cache"]);
@@ -342,7 +396,17 @@ fn a_check_with_a_key_scans_and_proves_the_signature() {
     fs::write(signed.at("m/ok.pkl"), b"\x80\x04K\x02.").unwrap();
     assert_eq!(check(&[]).code, 1, "changed");
     signed.sign(&["--force", "--shards", "4"]);
-    assert_eq!(check(&[]).code, 3, "parts are not compared here, and not taken for proof");
+    assert_eq!(check(&[]).code, 0, "shards, in the same pass");
+    fs::write(signed.at("m/sub/x.txt"), "01234x6789").unwrap();
+    let changed = check(&[]);
+    assert!(
+        changed.code == 1 && changed.out.contains("bytes 4 to 8 are not what was signed (model.sig)"),
+        "{}",
+        changed.out
+    );
+    fs::write(signed.at("m/sub/x.txt"), "01234567").unwrap();
+    assert_eq!(check(&[]).code, 1, "the last shard cut off");
+    fs::write(signed.at("m/sub/x.txt"), "0123456789").unwrap();
     fs::remove_file(&bundle).unwrap();
     assert_eq!(run(&[&model, "--key", &public]).code, 3, "no signature at all");
     // signed, and bad all the same

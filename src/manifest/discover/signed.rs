@@ -12,6 +12,7 @@ use crate::trust::{How, MOST_BYTES, discover, is_bundle_name, verify};
 use crate::walk::Item;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 impl Gathering {
     /// Takes what signed manifests say: the one that was named, or else those that lie there.
@@ -80,12 +81,7 @@ impl Gathering {
         };
         let signed = verified.trust == Trust::Signed;
         let manifest = verified.manifest;
-        let sharded = manifest.shard_size.is_some();
         match (signed, is_named) {
-            (true, _) if sharded => {
-                let why = "it lists files in parts, which only `mverify verify` compares";
-                self.tell(path, Finding::new(&rules::UNSUPPORTED, why));
-            }
             (true, _) => {}
             (false, true) => self.tell(path, Finding::new(&rules::NO_ANCHOR, "nobody was named to trust")),
             (false, false) => {
@@ -94,8 +90,7 @@ impl Gathering {
         }
         let source = Source {
             name: path.file_name().map(|name| crate::finding::shown(&name.to_string_lossy())).unwrap_or_default(),
-            // the size of a file, which is all that is compared of parts here, is nothing to rely on
-            trust: if sharded { Trust::SelfAsserted } else { verified.trust },
+            trust: verified.trust,
             signer: verified.signer,
             world: World::Closed,
         };
@@ -182,11 +177,14 @@ fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]
     }
 }
 
-/// What a manifest says of one file. Shards are compared by `mverify verify`; here they tell the size.
+/// What a manifest says of one file.
 fn claim(manifest: &Manifest, expected: &Expected, links: bool) -> Claim {
     let digests = match expected {
         Expected::Whole(digest) => vec![Claimed::Whole(vec![manifest.algorithm], *digest)],
-        Expected::Shards(_) => Vec::new(),
+        Expected::Shards(shards) => {
+            let sharding = manifest.sharding(expected).into_iter();
+            sharding.map(|sharding| Claimed::Shards(sharding, Arc::new(shards.clone()))).collect()
+        }
     };
-    Claim { size: expected.len(), digests, no_link: !links, if_loadable: false }
+    Claim { size: None, digests, no_link: !links, if_loadable: false }
 }

@@ -101,7 +101,7 @@ pub fn check<'a>(
 }
 
 fn plan<'a>(algorithms: impl IntoIterator<Item = &'a Algorithm>) -> Plan {
-    Plan { algorithms: algorithms.into_iter().copied().collect(), crcs: Vec::new() }
+    Plan { algorithms: algorithms.into_iter().copied().collect(), ..Plan::default() }
 }
 
 fn open(line: &Line, checking: &Checking) -> Result<FileSource, Status> {
