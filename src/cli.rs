@@ -15,6 +15,7 @@ mod progress;
 mod sign;
 mod verify;
 
+use anyhow::Context;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use exit::Exit;
@@ -48,10 +49,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut args::command(), "mverify", &mut std::io::stdout());
             Ok(Exit::Proven)
         }
-        Some(Command::Man) => clap_mangen::Man::new(args::command())
-            .render(&mut std::io::stdout())
-            .map(|()| Exit::Proven)
-            .map_err(anyhow::Error::from),
+        Some(Command::Man { command }) => man(command.as_deref()),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -62,6 +60,22 @@ pub fn main() -> ExitCode {
             Exit::Usage.into()
         }
     }
+}
+
+/// The manual page of a command, or of mverify itself.
+fn man(name: Option<&str>) -> anyhow::Result<Exit> {
+    let mut command = args::command();
+    command.build();
+    let page = match name {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).with_context(|| format!("there is no command {name}"))?;
+            // its usage is that of the built command line, its title what `man` looks it up by
+            found.clone().display_name(format!("mverify-{name}"))
+        }
+    };
+    clap_mangen::Man::new(page).render(&mut std::io::stdout())?;
+    Ok(Exit::Proven)
 }
 
 /// A reader that has seen enough (`mverify … | head`) is no failure.

@@ -67,6 +67,27 @@ impl PartialEq for Rule {
 }
 impl Eq for Rule {}
 
+impl Effect {
+    /// The name used in the documentation and in SARIF.
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::Note => "note",
+            Effect::Unvetted => "unvetted",
+            Effect::Unproven => "unproven",
+            Effect::Bad => "bad",
+        }
+    }
+    /// What it does, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Effect::Note => "stays as it is",
+            Effect::Unvetted => "unknown: all was read, and something in it is not known to be harmless",
+            Effect::Unproven => "unknown, coverage partial: something could not be read or proven",
+            Effect::Bad => "bad",
+        }
+    }
+}
+
 impl Severity {
     /// The name used on the command line and in reports.
     pub fn name(self) -> &'static str {

@@ -42,8 +42,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of mverify, or of one of its commands
+    Man { command: Option<String> },
 }
 
 /// The command line as clap knows it, with the table of exit codes in its help.
@@ -366,12 +366,15 @@ pub struct CasArgs {
 
 #[derive(Args, Debug, Clone)]
 pub struct ExplainArgs {
-    /// Rule id, as in MV-PKL-001
+    /// Rule id, as in MV-PKL-001; `exit-codes` explains those
     #[arg(value_name = "RULE", required_unless_present = "all")]
     pub rules: Vec<String>,
     /// Explain every rule
     #[arg(long)]
     pub all: bool,
+    /// Print Markdown, as in docs/rules.md
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 fn severity(text: &str) -> Result<Severity, String> {

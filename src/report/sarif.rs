@@ -10,7 +10,7 @@ use crate::digest::Algorithm;
 use crate::finding::Finding;
 use crate::outcome::Coverage;
 use crate::report::plain::{self, whole};
-use crate::rule::{self, Effect, Rule, Severity};
+use crate::rule::{self, Rule, Severity};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -185,16 +185,10 @@ fn driver() -> Value {
 
 fn descriptor(rule: &Rule) -> Value {
     let help = format!("{}\n\nWhat to do: {}", rule.why, rule.todo);
-    let effect = match rule.effect {
-        Effect::Note => "note",
-        Effect::Unvetted => "unvetted",
-        Effect::Unproven => "unproven",
-        Effect::Bad => "bad",
-    };
     // what code scanning sorts by, on the scale of CVSS
     let scores =
         [(Severity::Critical, "9.5"), (Severity::High, "8.0"), (Severity::Medium, "5.0"), (Severity::Low, "2.0")];
-    let mut properties = json!({ "tags": ["security"], "effect": effect, "precision": "very-high" });
+    let mut properties = json!({ "tags": ["security"], "effect": rule.effect.name(), "precision": "very-high" });
     if let Some((_, score)) = scores.iter().find(|(severity, _)| *severity == rule.severity) {
         properties["security-severity"] = (*score).into();
     }
