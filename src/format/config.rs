@@ -1,26 +1,41 @@
-//! Configuration that loaders act on: JSON and YAML that name code, and templates inside them.
+//! Configuration that loaders act on: JSON and YAML that name code, files, other models, and templates inside them.
 //!
-//! JSON is walked once, event by event. YAML is not parsed: tags and keys are recognised line by line, which is enough
-//! for what is looked for and cannot be led astray by anchors or nesting. Linear; memory is the keys of the objects that
-//! are open. Threat: configuration that makes a loader import or run something.
+//! JSON is walked once, event by event; what a key means is data ([`fields`]), what its value does is judged in
+//! [`judge`]. Linear; memory is the keys of the objects that are open. Threat: configuration that makes a loader import
+//! or run something, or read and write files outside of the model's directory.
 
-use super::jinja;
+mod fields;
+mod judge;
+mod yaml;
+
 use super::json::{Broken, Event, Quoted, Reader, Shape};
-use crate::finding::{Finding, shown};
-use crate::pickle::globals::{self, Standing};
+use crate::finding::shown;
 use crate::rule::format as rules;
 use crate::scan::Scan;
+use fields::{Field, Meaning};
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+pub use yaml::yaml;
 
 /// Duplicate keys that are reported one by one.
 const MOST_DUPLICATES: usize = 5;
 
-/// Walks JSON, or JSON lines, and reports what a loader would act on. The error is the first place that is not JSON;
-/// what was found before it stands.
-pub fn json(text: &[u8], scan: &mut Scan<'_>) -> Result<(), Broken> {
+/// What any key that speaks of a template means.
+static TEMPLATE: Field = Field {
+    key: "a template",
+    file: "",
+    meaning: Meaning::Template,
+    loader: "transformers, and servers that render prompts",
+    does: "renders it",
+};
+
+/// Walks JSON, or JSON lines, and reports what a loader would act on. `name` is that of the file: some keys count in some
+/// files only. The error is the first place that is not JSON; what was found before it stands.
+pub fn json(text: &[u8], name: &str, scan: &mut Scan<'_>) -> Result<(), Broken> {
     let mut reader = Reader::new(text).like_python();
-    let mut walk = Walk { open: Vec::new(), key: None, duplicates: 0, scan };
+    let file = name.rsplit(['/', '!']).next().unwrap_or(name);
+    let mut walk = Walk { open: Vec::new(), key: None, duplicates: 0, file, scan };
     loop {
         while let Some(event) = reader.event()? {
             walk.event(event, u64::try_from(reader.start()).unwrap_or(0));
@@ -36,62 +51,45 @@ struct Open<'a> {
     /// The keys met so far.
     keys: HashSet<Cow<'a, str>>,
     /// What it stands under; the items of a list stand under the key of the list.
-    under: Meaning,
-}
-
-/// What a key means to loaders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    /// Classes in Python files of the repository, as in `auto_map`.
-    RemoteCode,
-    /// Consent to run them.
-    Trust,
-    /// A Jinja template.
-    Template,
-    /// A callable, for Hydra.
-    Target,
-    /// Nothing that is looked at.
-    Other,
-}
-
-impl Meaning {
-    fn of(key: &str) -> Self {
-        match key {
-            "auto_map" => Meaning::RemoteCode,
-            "trust_remote_code" => Meaning::Trust,
-            "_target_" => Meaning::Target,
-            "prompt" => Meaning::Template,
-            _ if key.contains("template") => Meaning::Template,
-            _ => Meaning::Other,
-        }
-    }
+    under: Option<&'static Field>,
+    /// The first string of a list.
+    first: Option<String>,
 }
 
 struct Walk<'a, 's, 'x> {
     open: Vec<Open<'a>>,
-    /// What the value means that comes next.
-    key: Option<Meaning>,
+    /// What the value means that comes next; `None` where no key stands before it.
+    key: Option<Option<&'static Field>>,
     duplicates: usize,
+    file: &'s str,
     scan: &'s mut Scan<'x>,
 }
 
 impl<'a> Walk<'a, '_, '_> {
     fn event(&mut self, event: Event<'a>, at: u64) {
         // an item of a list has no key of its own
-        let meaning = self.key.take().or(self.open.last().map(|open| open.under)).unwrap_or(Meaning::Other);
-        match (event, meaning) {
+        let field = self.key.take().unwrap_or_else(|| self.open.last().and_then(|open| open.under));
+        let meaning = field.map_or(Meaning::Other, |field| field.meaning);
+        match (event, field) {
             (Event::Open(shape), _) => {
-                if shape == Shape::Object && meaning == Meaning::RemoteCode {
-                    let message = "auto_map names Python files of this repository to be imported";
+                if let (Shape::Object, Meaning::RemoteCode, Some(field)) = (shape, meaning, field) {
+                    let message = format!("{}: {} {}", field.key, field.loader, field.does);
                     self.scan.report(&rules::REMOTE_CODE, at, message);
                 }
-                self.open.push(Open { keys: HashSet::new(), under: meaning });
+                self.open.push(Open { keys: HashSet::new(), under: field, first: None });
             }
             (Event::Close(_), _) => drop(self.open.pop()),
             (Event::Key(key), _) => self.name(key, at),
-            (Event::String(value), Meaning::Target) => target(&value.text(), at, self.scan),
-            (Event::String(value), Meaning::Template) => jinja::check(&value.text(), "this value", at, self.scan),
-            (Event::Word("true"), Meaning::Trust) => {
+            (Event::String(value), Some(field)) if meaning == Meaning::Component => {
+                let Some(list) = self.open.last_mut() else { return };
+                let text = value.text();
+                match &list.first {
+                    Some(library) => judge::component(field, library, &text, at, self.scan),
+                    None => list.first = Some(text.into_owned()),
+                }
+            }
+            (Event::String(value), Some(field)) => judge::string(field, &value.text(), at, self.scan),
+            (Event::Word("true"), Some(_)) if meaning == Meaning::Consent => {
                 self.scan.report(&rules::REMOTE_CODE, at, "the configuration asks for trust_remote_code");
             }
             _ => {}
@@ -100,13 +98,12 @@ impl<'a> Walk<'a, '_, '_> {
 
     fn name(&mut self, key: Quoted<'a>, at: u64) {
         let key = key.text();
+        let top = self.open.len() == 1;
         let Some(open) = self.open.last_mut() else { return };
-        // templates may stand under names of their own: {"chat_template": {"default": …}}
-        let templates = open.under == Meaning::Template;
-        self.key = Some(match Meaning::of(&key) {
-            Meaning::Other if templates => Meaning::Template,
-            meaning => meaning,
-        });
+        // components stand at the top of their file; the keys of a map of templates or shards are names of their own
+        let field = fields::of(&key, self.file).filter(|field| top || field.meaning != Meaning::Component);
+        let field = field.or_else(|| key.contains("template").then_some(&TEMPLATE));
+        self.key = Some(field.or(open.under.filter(|under| under.meaning.reaches_down())));
         if open.keys.contains(&key) {
             self.duplicates = self.duplicates.saturating_add(1);
             if self.duplicates <= MOST_DUPLICATES {
@@ -115,57 +112,6 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         open.keys.insert(key);
-    }
-}
-
-/// The value of a `_target_`, which Hydra imports and calls.
-fn target(name: &str, at: u64, scan: &mut Scan<'_>) {
-    // any split into module and attribute will do for a loader
-    let dangerous = name.match_indices('.').any(|(dot, _)| {
-        let (module, attribute) = (name.get(..dot), name.get(dot.saturating_add(1)..));
-        matches!(module.zip(attribute).map(|(m, a)| globals::lookup(m, a)), Some(Standing::Dangerous(_)))
-    });
-    if dangerous {
-        let finding = Finding::new(&rules::TARGET, format!("_target_ names {}", shown(name)));
-        scan.find(finding.at(at).global(shown(name)));
-    }
-}
-
-/// Python tags of YAML that build plain values.
-static PLAIN_TAGS: &[&str] =
-    &["tuple", "str", "unicode", "int", "long", "float", "complex", "bool", "none", "list", "dict", "bytes"];
-
-/// Reports what YAML would make a loader import or call.
-pub fn yaml(text: &str, scan: &mut Scan<'_>) {
-    let mut at = 0u64;
-    for line in text.split_inclusive('\n') {
-        yaml_line(line, at, scan);
-        at = at.saturating_add(u64::try_from(line.len()).unwrap_or(0));
-    }
-    jinja::check(text, "the YAML text", 0, scan);
-}
-
-fn yaml_line(line: &str, at: u64, scan: &mut Scan<'_>) {
-    let body = line.trim_start_matches([' ', '-', '\t', '{']);
-    if body.starts_with('#') {
-        return;
-    }
-    if let Some(value) = ["_target_:", "\"_target_\":", "'_target_':"].iter().find_map(|key| body.strip_prefix(key)) {
-        let name = value.split([',', '}', '#']).next().unwrap_or(value);
-        target(name.trim().trim_matches(['"', '\'']), at, scan);
-    }
-    for tag in ["!!python/", "tag:yaml.org,2002:python/"] {
-        for (place, _) in line.match_indices(tag) {
-            let rest = line.get(place.saturating_add(tag.len())..).unwrap_or_default();
-            let name = rest.split([' ', '\t', '\r', '\n', '>', ',', ']', '}']).next().unwrap_or(rest);
-            let at = at.saturating_add(u64::try_from(place).unwrap_or(0));
-            let shown = shown(name);
-            if name.starts_with("object/apply:") {
-                scan.report(&rules::YAML_CALL, at, format!("the tag !!python/{shown} calls a function"));
-            } else if !PLAIN_TAGS.contains(&name) {
-                scan.report(&rules::YAML_OBJECT, at, format!("the tag !!python/{shown} imports something"));
-            }
-        }
     }
 }
 
@@ -205,6 +151,50 @@ mod tests {
         assert!(found.has(&rules::REMOTE_CODE));
         assert!(examine(br#"{"trust_remote_code": true}"#, "config.json").has(&rules::REMOTE_CODE));
         assert!(!examine(br#"{"trust_remote_code": false}"#, "config.json").has(&rules::REMOTE_CODE));
+    }
+
+    #[test]
+    fn fields_that_act_are_found_where_they_count() {
+        for (name, text, rule) in [
+            ("config.json", r#"{"_attn_implementation_internal": "evil/kernel"}"#, &rules::KERNEL),
+            ("config.json", r#"{"text_config": {"attn_implementation": "paged|evil/kernel@v1:f"}}"#, &rules::KERNEL),
+            ("tokenizer_config.json", r#"{"vocab_file": "../../../etc/passwd"}"#, &rules::PATH_OUT),
+            ("tokenizer_config.json", r#"{"vocab_file": "a\\..\\..\\b"}"#, &rules::PATH_OUT),
+            ("tokenizer_config.json", r#"{"special_tokens_map_file": "/content/x.json"}"#, &rules::PATH_ABSOLUTE),
+            (
+                "tokenizer_config.json",
+                r#"{"chat_template": [{"name": "../../x", "template": "ok"}]}"#,
+                &rules::PATH_OUT,
+            ),
+            ("m.index.json", r#"{"weight_map": {"a.weight": "../model.bin"}}"#, &rules::PATH_OUT),
+            ("modules.json", r#"[{"idx": 0, "name": "0", "path": "", "type": "mine.Thing"}]"#, &rules::CLASS_OUTSIDE),
+            ("modules.json", r#"[{"idx": 0, "name": "0", "path": "", "type": "os.system"}]"#, &rules::TARGET),
+            ("model_index.json", r#"{"_class_name": "X", "vae": ["mine", "Vae"]}"#, &rules::CLASS_OUTSIDE),
+            ("model_index.json", r#"{"vae": ["subprocess", "Popen"]}"#, &rules::TARGET),
+            ("adapter_config.json", r#"{"auto_mapping": {"parent_library": "mine"}}"#, &rules::CLASS_OUTSIDE),
+            ("adapter_config.json", r#"{"base_model_name_or_path": "org/base"}"#, &rules::NEEDS),
+            ("config.json", r#"{"auto_map": {"AutoModel": "other/repo--modeling_x.X"}}"#, &rules::NEEDS),
+        ] {
+            let found = examine(text.as_bytes(), name);
+            assert!(found.has(rule), "{name} {text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_values_of_those_fields_are_ok() {
+        for (name, text) in [
+            ("config.json", r#"{"_attn_implementation": "sdpa", "attn_implementation": "flash_attention_2"}"#),
+            ("tokenizer_config.json", r#"{"vocab_file": "vocab.txt", "name_or_path": "../x"}"#),
+            ("modules.json", r#"[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]"#),
+            (
+                "model_index.json",
+                r#"{"_class_name": "P", "a": ["diffusers", "V"], "b": [null, null], "c": {"d": ["x", "y"]}}"#,
+            ),
+            ("config.json", r#"{"vae": ["mine", "Vae"], "type": "mine.Thing", "name": "a/b"}"#),
+        ] {
+            let found = examine(text.as_bytes(), name);
+            assert!(found.findings.is_empty(), "{name} {text}: {found:?}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         return Ok(Identity::new("text", Role::Config));
     }
     if json {
-        match config::json(text.as_bytes(), scan) {
+        match config::json(text.as_bytes(), name, scan) {
             Ok(()) => return Ok(Identity::new("json", Role::Config)),
             Err(broken) if named_json => {
                 let at = u64::try_from(broken.at).unwrap_or(0);

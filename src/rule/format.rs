@@ -81,6 +81,21 @@ rules! {
     POWERFUL_CODE = "MV-CFG-008" Medium Unvetted, "source code that can start programs or run text",
         why: "Python files beside weights are run by loaders that are given trust_remote_code=True, and this one mentions what plain model code has no need of.",
         todo: "Read the code before you allow it to run; pin the revision you read.", fixture: "format/runs.py";
+    KERNEL = "MV-CFG-009" High Bad, "the configuration makes a loader fetch and run code",
+        why: "transformers takes the name of a repository where the name of an attention implementation is usual, fetches it and runs its code, whatever trust_remote_code says (CVE-2026-4372, fixed in 5.3).",
+        todo: "Do not load this directory. Set the field to sdpa or eager, or remove it.", fixture: "format/kernel.json";
+    PATH_OUT = "MV-CFG-010" High Bad, "a path in the configuration leads out of the directory",
+        why: "The loader opens, or writes when it saves, a file that is not part of the model: it can show or overwrite files of the user.",
+        todo: "Do not load this directory. Ask its publisher for plain file names.", fixture: "format/vocab_file.json";
+    CLASS_OUTSIDE = "MV-CFG-011" Medium Unvetted, "the configuration names a class from outside of the usual libraries",
+        why: "diffusers (model_index.json), sentence-transformers (modules.json) and PEFT import the module they find there; what that does is not known here.",
+        todo: "Read the code of that module before you load the directory.", fixture: "format/modules.json";
+    NEEDS = "MV-CFG-012" Low Note, "it needs something from elsewhere",
+        why: "An adapter is loaded on top of a base model, and remote code comes from another repository. What is fetched then was not part of this check.",
+        todo: "Check that too, and pin its revision.", fixture: "format/adapter_config.json";
+    PATH_ABSOLUTE = "MV-CFG-013" Low Note, "a path in the configuration names a place on some machine",
+        why: "Left behind by whoever saved it. Some loaders open such a file in place of the one in the directory.",
+        todo: "Ask its publisher for plain file names.", fixture: "";
     IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
         why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
         todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";
