@@ -7,7 +7,7 @@ use crate::finding::Finding;
 use crate::format::tensor::TensorInfo;
 use crate::format::{self, Identity, Role};
 use crate::inspect;
-use crate::manifest::discover::{Named, Wanted, gather};
+use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
 use crate::outcome::Outcome;
@@ -118,6 +118,11 @@ impl Builder {
     /// is never more than a match.
     pub fn discover(mut self, discover: bool) -> Self {
         self.wanted.discover = discover;
+        self
+    }
+    /// Objects to files and directories that others than this user can write to, or own (default: no).
+    pub fn access(mut self, access: Access) -> Self {
+        self.wanted.access = Some(access);
         self
     }
     /// Pins the SHA-256 that every file verified must have.

@@ -114,6 +114,9 @@ pub struct CheckArgs {
     /// Lowest severity that makes a file bad (default: high)
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     pub fail_on: Option<Severity>,
+    /// Fail on files and directories that group or others can write to, or that somebody else owns
+    #[arg(long)]
+    pub strict_perms: bool,
     /// A policy file to trust (default: mverify.toml in the user's configuration folder)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -7,7 +7,7 @@ use super::progress::Bars;
 use super::verify::{anchor, now};
 use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
-use mverify::manifest::discover::Signers;
+use mverify::manifest::discover::{Access, Signers};
 use mverify::policy::Policy;
 use mverify::report::plain;
 use mverify::rule;
@@ -28,7 +28,7 @@ use std::time::Duration;
 pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     // what is pinned cannot be compared without hashing
     let signers = signers(&args.trust)?;
-    let hash = hash || args.sha256.is_some() || !args.lock.is_empty() || signers.is_some();
+    let hash = hash || args.strict_perms || args.sha256.is_some() || !args.lock.is_empty() || signers.is_some();
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
@@ -174,6 +174,10 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         .map(mverify::source::mmap::guard())
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop);
+    if args.strict_perms {
+        let owner = user().context("--strict-perms: this system does not say who runs mverify")?;
+        builder = builder.access(Access { owner });
+    }
     if let Some(digest) = args.sha256 {
         builder = builder.sha256(digest);
     }
@@ -199,6 +203,14 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         builder = builder.sources(sources.clone());
     }
     Ok(builder)
+}
+
+/// The user this process acts for, as the system numbers users.
+fn user() -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    return std::fs::metadata("/proc/self").ok().map(|own| std::os::unix::fs::MetadataExt::uid(&own));
+    #[cfg(not(target_os = "linux"))]
+    return None;
 }
 
 /// Whose signatures to trust, if the arguments name anybody, or a manifest.

@@ -4,6 +4,7 @@
 //! and never more than match it, it speaks for its own directory only, and a name that leads elsewhere is not followed.
 //! Bound: each list is read once, at most [`LARGEST`] bytes of it; a few names are looked up beside a file that was named.
 
+mod access;
 mod locks;
 mod names;
 mod origins;
@@ -25,6 +26,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+pub use access::Access;
+
 /// Largest list that is read unasked, in bytes.
 pub const LARGEST: u64 = 64 << 20;
 
@@ -41,6 +44,8 @@ pub struct Wanted {
     pub sources: Vec<Vec<String>>,
     /// A lock that is about to be written: what it said before does not count.
     pub rewritten: Option<PathBuf>,
+    /// Object to files that others can write to, or own.
+    pub access: Option<Access>,
     /// Whose signatures the user trusts.
     #[cfg(feature = "trust")]
     pub signers: Option<Signers>,
@@ -87,6 +92,9 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
     gathering.named_locks(roots, items, &wanted.locks);
     if !wanted.sources.is_empty() {
         gathering.origins(items, wanted);
+    }
+    if let Some(access) = wanted.access {
+        gathering.access(roots, items, access);
     }
     if wanted.discover {
         gathering.sums(roots, items);

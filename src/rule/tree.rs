@@ -21,4 +21,10 @@ rules! {
     NOTHING_THERE = "MV-DIR-006" Medium Unproven, "the directory holds no file",
         why: "A check that looked at nothing proves nothing: a wrong path must not pass a gate.",
         todo: "Check the path.", fixture: "";
+    WRITABLE = "MV-DIR-007" High Bad, "others can write to it",
+        why: "Whoever can write to a file, or to a directory above it, can swap it between this check and the load. Reported with --strict-perms.",
+        todo: "Take write permission from group and others: chmod -R go-w.", fixture: "";
+    FOREIGN = "MV-DIR-008" High Bad, "it belongs to somebody else",
+        why: "The owner of a file can change it at any time, whatever its mode. Reported with --strict-perms.",
+        todo: "Copy the files to a directory of your own, and check the copy.", fixture: "";
 }

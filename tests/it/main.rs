@@ -1,5 +1,7 @@
 //! The binary as a user runs it. One crate, so that it links once.
 
+#[cfg(unix)]
+mod access;
 mod cas;
 mod cli;
 mod expected;
