@@ -3,6 +3,7 @@
 use crate::budget::{Budget, Limits};
 use crate::container::{member, zip};
 use crate::digest::{Algorithm, Hasher};
+use crate::format::detect::{self, Kind};
 use crate::format::tensor::TensorInfo;
 use crate::format::{gguf, npy, safetensors};
 use crate::manifest::lock::Tensors;
@@ -10,10 +11,26 @@ use crate::pickle::{self, Dialect};
 use crate::scan::{Scan, Settings};
 use crate::source::View;
 use crate::torch;
+use std::io;
 
 /// True for formats whose files have tensors.
 pub fn has_tensors(format: &str) -> bool {
     matches!(format, "safetensors" | "gguf" | "npy") || format.starts_with("torch")
+}
+
+/// The format of a file that may have tensors, by its first bytes.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn format_of_tensors(view: &View<'_>) -> io::Result<Option<&'static str>> {
+    Ok(match detect::identify(view)? {
+        Kind::Safetensors => Some("safetensors"),
+        Kind::Gguf => Some("gguf"),
+        Kind::Npy => Some("npy"),
+        Kind::Zip => Some("torch-zip"),
+        Kind::TorchLegacy => Some("torch-legacy"),
+        _ => None,
+    })
 }
 
 /// The tensors of a file of this format, sorted by name; `None` for a format without, and where they cannot be told.

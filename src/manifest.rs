@@ -11,6 +11,7 @@ pub mod index;
 pub mod lock;
 pub mod named;
 pub mod oms;
+pub mod range;
 pub mod sums;
 pub mod tree;
 

@@ -51,4 +51,10 @@ rules! {
     TENSOR_CHANGED = "MV-SIG-016" Medium Note, "a tensor lies in bytes that are not what was signed",
         why: "The manifest holds digests of parts of the file. These are the tensors of which some bytes lie in a part that differs, as the file declares them now.",
         todo: "Do not load the model; compare these tensors with those of the publisher.", fixture: "";
+    RANGE_UNPROVEN = "MV-SIG-017" Medium Unproven, "a part of a file cannot be proven",
+        why: "Parts of a file are proven by signed digests of its parts, or by a signed BLAKE3 digest and an outboard that belongs to it. Here there is neither.",
+        todo: "Verify the whole file, or ask the publisher to sign with parts (mverify sign --shards 4M).", fixture: "";
+    PARTLY_PROVEN = "MV-SIG-018" Info Note, "only a part of the file was proven",
+        why: "The tensors that were asked for, and what names them, are what was signed. Nothing was read of the rest of the file, and nothing is said about it.",
+        todo: "Nothing needs to be done; run without --tensor to verify all of it.", fixture: "";
 }
