@@ -9,6 +9,7 @@ mod hash;
 mod inspect;
 mod keygen;
 mod lock;
+mod outboard;
 mod output;
 mod policy;
 mod progress;

@@ -23,6 +23,8 @@ pub mod text;
 pub const NOT_SCANNED: &str = "not-scanned";
 /// Format of a signed manifest.
 pub const OMS_BUNDLE: &str = "oms-bundle";
+/// Format of a file of which only parts were proven.
+pub const PART_OF_FILE: &str = "part-of-file";
 
 /// How much a source of expectations is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

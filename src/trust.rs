@@ -16,6 +16,7 @@ mod key;
 #[cfg(feature = "sigstore")]
 mod keyless;
 mod names;
+mod partial;
 mod pem;
 mod private;
 mod sign;
@@ -26,6 +27,7 @@ pub use certificate::Certificate;
 pub use check::Check;
 pub use discover::{discover, is_bundle_name};
 pub use key::{Curve, PublicKey};
+pub use partial::OUTBOARD;
 pub use private::PrivateKey;
 pub use sign::{Statement, sign};
 pub use verify::{Anchor, How, Verified, verify};

@@ -236,6 +236,10 @@ pub struct HashArgs {
     /// Check the digests listed in FILE instead of printing digests; repeatable
     #[arg(short, long, value_name = "FILE")]
     pub check: Vec<PathBuf>,
+    /// Write FILE.obao beside each file: the BLAKE3 outboard (Bao, groups of 16 KiB, 1/256 of the file) with which
+    /// `mverify verify --tensor` proves parts of a file signed with --hash blake3. Prints BLAKE3 digests
+    #[arg(long, conflicts_with_all = ["check", "json", "algorithms"])]
+    pub outboard: bool,
     /// Print lines in BSD style: ALGORITHM (NAME) = DIGEST
     #[arg(long, conflicts_with_all = ["check", "json"])]
     pub tag: bool,
@@ -270,6 +274,10 @@ pub struct VerifyArgs {
     pub path: PathBuf,
     #[command(flatten)]
     pub trust: TrustArgs,
+    /// Verify only this tensor, wherever it lies, and read nothing else; repeatable. Needs signed shards, or files signed
+    /// with BLAKE3 and their outboards (FILE.obao) beside them
+    #[arg(long = "tensor", value_name = "NAME")]
+    pub tensors: Vec<String>,
     /// Do not look at what is not listed under this path of the model; repeatable
     #[arg(long, value_name = "PATH")]
     pub ignore: Vec<PathBuf>,

@@ -26,6 +26,9 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
     if !args.check.is_empty() {
         return check(args, &pool, &stop);
     }
+    if args.outboard {
+        return super::outboard::run(args, &stop);
+    }
     let mut algorithms = algorithms(&args.algorithms)?;
     if algorithms.is_empty() {
         algorithms.push(Algorithm::Sha256);

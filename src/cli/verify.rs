@@ -46,7 +46,10 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &[], stop);
-    let summary = outputs.deliver(bars, |bars, sink| check.run(&pool, bars, sink))?;
+    let summary = outputs.deliver(bars, |bars, sink| match args.tensors.as_slice() {
+        [] => check.run(&pool, bars, sink),
+        names => check.tensors(names, sink),
+    })?;
     Ok(Exit::of_run(&summary, args.exit_zero))
 }
 

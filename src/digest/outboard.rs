@@ -268,9 +268,9 @@ mod tests {
         hasher.finish().get(Algorithm::Blake3).unwrap()
     }
 
-    fn written(bytes: &Vec<u8>) -> Vec<u8> {
+    fn written(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let digest = write(bytes, &mut |at, piece: &[u8]| {
+        let digest = write(&bytes, &mut |at, piece: &[u8]| {
             let at = usize::try_from(at).unwrap();
             out.resize(out.len().max(at + piece.len()), 0);
             out[at..at + piece.len()].copy_from_slice(piece);

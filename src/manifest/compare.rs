@@ -113,7 +113,7 @@ impl<'m> Comparison<'m> {
         let Place { path, kind } = place;
         let done = |status, finding| Prepared::Done(self.artifact(path.clone(), 0, status, vec![finding]));
         let (expected, link) = match kind {
-            Kind::Listed { expected, link } => (expected, link),
+            Kind::Listed { expected, link, .. } => (expected, link),
             Kind::Missing => return done(Status::Missing, Finding::new(&rules::MISSING, "listed and not there")),
             Kind::Extra => {
                 return done(Status::Extra, Finding::new(&rules::EXTRA, "the manifest does not list it"));

@@ -76,6 +76,10 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// True if it lists files in shards.
+    pub fn is_sharded(&self) -> bool {
+        self.shard_size.is_some()
+    }
     /// How the file must be cut to be compared with its shards; `None` for one that is listed as a whole.
     pub fn sharding(&self, expected: &Expected) -> Option<Sharding> {
         let (size, end) = self.shard_size.zip(expected.len())?;

@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init)]
+
 use super::*;
 use crate::digest::outboard;
 use crate::source::{FileSource, OpenOptions};
@@ -21,9 +23,9 @@ fn shards(bytes: &[u8], size: usize) -> Arc<Vec<Shard>> {
     Arc::new(bytes.chunks(size).enumerate().map(shard).collect())
 }
 
-fn outboard_of(bytes: &Vec<u8>) -> Vec<u8> {
+fn outboard_of(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    outboard::write(bytes, &mut |at, piece: &[u8]| {
+    outboard::write(&bytes, &mut |at, piece: &[u8]| {
         let at = usize::try_from(at).unwrap();
         out.resize(out.len().max(at + piece.len()), 0);
         out[at..at + piece.len()].copy_from_slice(piece);
@@ -34,7 +36,7 @@ fn outboard_of(bytes: &Vec<u8>) -> Vec<u8> {
 }
 
 /// Both ways of proving `signed`, over the bytes that are there.
-fn both(signed: &Vec<u8>, there: &[u8], size: usize) -> Vec<VerifiedRange<Vec<u8>>> {
+fn both(signed: &[u8], there: &[u8], size: usize) -> Vec<VerifiedRange<Vec<u8>>> {
     let by_shards = VerifiedRange::by_shards(there.to_vec(), Algorithm::Sha256, shards(signed, size));
     let root = digest(Algorithm::Blake3, signed);
     let by_outboard = VerifiedRange::by_outboard(there.to_vec(), &root, Box::new(outboard_of(signed)));

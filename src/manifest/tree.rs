@@ -44,6 +44,8 @@ pub struct Place<'m> {
 pub enum Kind<'m> {
     /// A file that is listed; `link` if it is reached through a symbolic link.
     Listed {
+        /// Its name in the manifest.
+        name: &'m str,
         /// What it must be.
         expected: &'m Expected,
         /// Reached through a link.
@@ -87,7 +89,7 @@ fn single<'m>(path: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> Vec
             if link && !(manifest.allow_symlinks && tolerance.allow_symlinks) {
                 Kind::Problem(link_refused(manifest, tolerance))
             } else {
-                Kind::Listed { expected, link }
+                Kind::Listed { name, expected, link }
             }
         }
         _ => Kind::Extra,
@@ -169,17 +171,17 @@ impl<'m> Walk<'_, 'm> {
                     continue;
                 }
                 let listed = name.as_deref().and_then(|name| self.manifest.entries.get_key_value(name));
+                let listed = listed.map(|(name, expected)| (name.as_str(), expected));
                 if let Some((name, _)) = listed {
-                    missing.remove(name.as_str());
+                    missing.remove(name);
                 }
-                let expected = listed.map(|(_, expected)| expected);
-                if expected.is_none() && (self.tolerated(name.as_deref()) || self.is_own(&path)) {
+                if listed.is_none() && (self.tolerated(name.as_deref()) || self.is_own(&path)) {
                     continue;
                 }
                 let kind = if kind.is_symlink() {
-                    self.link(&path, name.as_deref(), expected)
+                    self.link(&path, name.as_deref(), listed)
                 } else if kind.is_file() {
-                    self.file(name.as_deref(), expected, false)
+                    self.file(name.as_deref(), listed, false)
                 } else {
                     Kind::Problem(Finding::new(&rule::tree::SPECIAL_FILE, "it is a pipe, socket or device"))
                 };
@@ -197,15 +199,15 @@ impl<'m> Walk<'_, 'm> {
         self.places.push(Place { path, kind: Kind::Problem(finding) });
     }
 
-    fn file(&self, name: Option<&str>, expected: Option<&'m Expected>, link: bool) -> Kind<'m> {
-        if let Some(expected) = expected {
-            return Kind::Listed { expected, link };
+    fn file(&self, name: Option<&str>, listed: Option<(&'m str, &'m Expected)>, link: bool) -> Kind<'m> {
+        if let Some((name, expected)) = listed {
+            return Kind::Listed { name, expected, link };
         }
         let claimed = name.is_some_and(|name| self.manifest.ignored.iter().any(|path| name::covers(path, name)));
         if claimed || self.tolerance.ignore_unsigned { Kind::Doubtful { claimed } } else { Kind::Extra }
     }
 
-    fn link(&self, path: &Path, name: Option<&str>, expected: Option<&'m Expected>) -> Kind<'m> {
+    fn link(&self, path: &Path, name: Option<&str>, listed: Option<(&'m str, &'m Expected)>) -> Kind<'m> {
         let refuse = |why: &str| Kind::Problem(Finding::new(&rules::LINK, why));
         let meta = fs::metadata(path);
         match (fs::canonicalize(path), meta) {
@@ -218,7 +220,7 @@ impl<'m> Walk<'_, 'm> {
                     return refuse("the link leads out of the model");
                 }
                 match meta.is_file() {
-                    true => self.file(name, expected, true),
+                    true => self.file(name, listed, true),
                     false => refuse("the link leads to something that is not a file"),
                 }
             }

@@ -4,7 +4,7 @@
 
 use super::plain::{path, plain, whole};
 use super::render::Render;
-use super::{Artifact, NOT_SCANNED, OMS_BUNDLE, Status, Summary, Trust};
+use super::{Artifact, NOT_SCANNED, OMS_BUNDLE, PART_OF_FILE, Status, Summary, Trust};
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::outcome::Verdict;
@@ -112,9 +112,13 @@ fn headline(out: &mut String, a: &Artifact, style: Style) {
 
 /// What to say of a file that was only compared with a signed manifest, or of that manifest itself.
 fn compared(a: &Artifact) -> Option<String> {
-    let compared = a.integrity.first().filter(|_| [OMS_BUNDLE, NOT_SCANNED].contains(&a.format))?;
+    let compared = a.integrity.first().filter(|_| [OMS_BUNDLE, NOT_SCANNED, PART_OF_FILE].contains(&a.format))?;
     Some(match (a.outcome.verdict(), compared.status, &compared.signer) {
         (Verdict::Ok, _, Some(signer)) if a.format == OMS_BUNDLE => format!("good signature by {}", plain(signer)),
+        (Verdict::Ok, Status::Match, _) if a.format == PART_OF_FILE => {
+            let note = compared.note.as_deref().unwrap_or_default();
+            format!("the tensors asked for are what was signed ({})", plain(note))
+        }
         (Verdict::Ok, Status::Match, _) => "is what was signed (not scanned)".to_owned(),
         (Verdict::Ok, ..) => "not signed, and tolerated".to_owned(),
         (Verdict::Unknown, ..) => "not proven".to_owned(),

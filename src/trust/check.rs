@@ -34,6 +34,15 @@ pub struct Check<'a> {
     pub map: bool,
 }
 
+/// A bundle that was verified.
+pub(super) struct Trusted {
+    pub(super) verified: Verified,
+    /// Its name in reports.
+    pub(super) source: String,
+    /// What the user tolerates, this bundle included.
+    pub(super) tolerance: Tolerance,
+}
+
 impl Check<'_> {
     /// Verifies: the first artifact is the bundle, the rest the files of the model. A bundle that is not relied on is
     /// all there is: what it lists says nothing.
@@ -43,27 +52,43 @@ impl Check<'_> {
         watch: &dyn Watch,
         mut sink: impl FnMut(Artifact) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let Some(Trusted { verified, source, tolerance }) = self.trusted(&mut sink)? else {
+            return ControlFlow::Continue(());
+        };
+        let Verified { manifest, trust, signer, .. } = verified;
+        let source = Source { manifest: &manifest, name: source, trust, signer };
+        Comparison { source: &source, tolerance: &tolerance, settings: self.settings, map: self.map }
+            .run(self.model, pool, watch, sink)
+    }
+
+    /// Verifies the bundle and tells of it; `None` if it is not relied on.
+    pub(super) fn trusted(
+        &self,
+        sink: &mut impl FnMut(Artifact) -> ControlFlow<()>,
+    ) -> ControlFlow<(), Option<Trusted>> {
         let source = self.bundle.file_name().unwrap_or(self.bundle.as_os_str()).to_string_lossy().into_owned();
         let text = match read(self.bundle) {
             Ok(text) => text,
-            Err(finding) => return sink(self.bundle_artifact(0, &source, Err(finding))),
+            Err(finding) => {
+                sink(self.bundle_artifact(0, &source, Err(finding)))?;
+                return ControlFlow::Continue(None);
+            }
         };
         let size = text.len() as u64;
         let verified = self.anchor.clone().and_then(|anchor| verify(&text, anchor, self.how));
         drop(text);
-        let verified = match verified {
-            Ok(verified) => verified,
+        match verified {
+            Ok(verified) => {
+                sink(self.bundle_artifact(size, &source, Ok(&verified)))?;
+                let tolerance = Tolerance { own: Some(self.bundle.to_owned()), ..self.tolerance.clone() };
+                ControlFlow::Continue(Some(Trusted { verified, source, tolerance }))
+            }
             Err(refusal) => {
                 let finding = Finding::new(refusal.rule, refusal.message);
-                return sink(self.bundle_artifact(size, &source, Err(finding)));
+                sink(self.bundle_artifact(size, &source, Err(finding)))?;
+                ControlFlow::Continue(None)
             }
-        };
-        sink(self.bundle_artifact(size, &source, Ok(&verified)))?;
-        let Verified { manifest, trust, signer, .. } = verified;
-        let source = Source { manifest: &manifest, name: source, trust, signer };
-        let tolerance = Tolerance { own: Some(self.bundle.to_owned()), ..self.tolerance.clone() };
-        Comparison { source: &source, tolerance: &tolerance, settings: self.settings, map: self.map }
-            .run(self.model, pool, watch, sink)
+        }
     }
 
     fn bundle_artifact(&self, size: u64, source: &str, verified: Result<&Verified, Finding>) -> Artifact {

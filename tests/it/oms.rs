@@ -187,26 +187,27 @@ fn shards_tell_where_and_cover_empty_files() {
     }
 }
 
-/// A safetensors file of tensors of four numbers each.
-fn safetensors(names: &[&str]) -> Vec<u8> {
+/// A safetensors file of tensors of `rows` times two numbers each.
+fn safetensors(names: &[&str], rows: usize) -> Vec<u8> {
     let tensors: Vec<String> = (0_usize..)
         .zip(names)
         .map(|(at, name)| {
-            format!("{name:?}:{{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[{},{}]}}", 16 * at, 16 * at + 16)
+            let (start, end) = (8 * rows * at, 8 * rows * (at + 1));
+            format!("{name:?}:{{\"dtype\":\"F32\",\"shape\":[{rows},2],\"data_offsets\":[{start},{end}]}}")
         })
         .collect();
     let header = format!("{{{}}}", tensors.join(","));
     let header = format!("{header:width$}", width = header.len().next_multiple_of(64) + 56);
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
-    bytes.extend((0..16 * names.len()).map(|at| at as u8));
+    bytes.extend((0..8 * rows * names.len()).map(|at| at as u8));
     bytes
 }
 
 #[test]
 fn the_tensors_that_changed_are_named() {
     let signed = Signed::new(&[]);
-    let weights = safetensors(&["a", "b.weight", "c", "d"]);
+    let weights = safetensors(&["a", "b.weight", "c", "d"], 2);
     let data = weights.len() - 64;
     fs::write(signed.at("m/model.safetensors"), &weights).unwrap();
     fs::copy(crate::tool::fixture("weights.pt"), signed.at("m/weights.pt")).unwrap();
@@ -239,6 +240,63 @@ fn the_tensors_that_changed_are_named() {
     let told = format!("the tensor layer.weight, float32 [4], bytes {} to {}", at - 12, at + 4);
     assert!(run.code == 1 && run.out.contains(&told), "{}", run.out);
     assert!(!run.out.contains("layer.bias"), "{}", run.out);
+}
+
+#[test]
+fn single_tensors_are_proven_without_the_rest() {
+    let weights = safetensors(&["a", "b.weight", "c", "d"], 8192);
+    for way in ["shards", "outboard"] {
+        let signed = Signed::new(&[]);
+        let file = signed.at("m/model.safetensors");
+        fs::write(&file, &weights).unwrap();
+        fs::copy(crate::tool::fixture("weights.pt"), signed.at("m/weights.pt")).unwrap();
+        if way == "shards" {
+            signed.sign(&["--force", "--shards", "1K"]);
+        } else {
+            for name in ["m/model.safetensors", "m/weights.pt"] {
+                let run = run(&["hash", "--outboard", &signed.path(name)]);
+                assert_eq!(run.code, 0, "{}", run.err);
+            }
+            assert_eq!(run(&["hash", "--outboard", file.to_str().unwrap()]).code, 3, "there is one already");
+            signed.sign(&["--force", "--hash", "blake3"]);
+        }
+        let tensor = |names: &[&str]| {
+            let asked: Vec<&str> = names.iter().flat_map(|name| ["--tensor", name]).collect();
+            signed.verify(&asked)
+        };
+        let good = tensor(&["b.weight", "layer.bias"]);
+        assert_eq!(good.code, 0, "{way}: {}", good.out);
+        assert!(good.out.contains("the tensors asked for are what was signed"), "{}", good.out);
+        assert!(good.out.contains("bytes proven, nothing else was looked at"), "{}", good.out);
+        let missing = tensor(&["b.weight", "nowhere"]);
+        assert!(missing.code == 3 && missing.out.contains("no file provably holds nowhere"), "{}", missing.out);
+        let alone = run(&["verify", &signed.path("m"), "--manifest", &signed.path("m/model.sig"), "--tensor", "a"]);
+        assert_eq!(alone.code, 3, "nobody to trust");
+        // another tensor is changed, away from the end, which proves the length
+        let mut changed = weights.clone();
+        changed[weights.len() - 40_000] ^= 1;
+        fs::write(&file, &changed).unwrap();
+        assert_eq!(signed.verify(&[]).code, 1, "{way}: all of it");
+        assert_eq!(tensor(&["d"]).code, 1, "{way}");
+        assert_eq!(tensor(&["a"]).code, 0, "{way}");
+        // the header
+        let mut changed = weights.clone();
+        changed[12] = b'x';
+        fs::write(&file, &changed).unwrap();
+        assert_eq!(tensor(&["b.weight"]).code, 1, "{way}");
+        fs::write(&file, &weights[..weights.len() - 1]).unwrap();
+        assert_ne!(tensor(&["a"]).code, 0, "{way}: cut");
+        fs::write(&file, &weights).unwrap();
+        if way == "outboard" {
+            let nodes = signed.at("m/model.safetensors.obao");
+            let len = fs::metadata(&nodes).unwrap().len();
+            fs::write(&nodes, vec![0; len as usize]).unwrap();
+            assert_eq!(tensor(&["a"]).code, 3, "an outboard of something else");
+            fs::remove_file(&nodes).unwrap();
+            let none = tensor(&["a"]);
+            assert!(none.code == 3 && none.out.contains("lists it as a whole"), "{}", none.out);
+        }
+    }
 }
 
 #[test]
