@@ -8,9 +8,14 @@ use std::time::{Duration, Instant};
 fn main() {
     let verifier = Verifier::builder().digests(&[]).build().expect("one thread needs no pool");
     println!("{:<34} {:>10} {:>10} {:>6}", "input", "n", "2n", "ratio");
-    for (name, size, make) in CASES {
+    let examine = |bytes: &[u8]| {
+        std::hint::black_box(verifier.verify_bytes("input", bytes));
+    };
+    let cases = CASES.iter().map(|case| (case, &examine as &dyn Fn(&[u8])));
+    let through = THROUGH.iter().map(|case| (case, &look_through as &dyn Fn(&[u8])));
+    for ((name, size, make), run) in cases.chain(through) {
         let (small, large) = (make(*size), make(2 * *size));
-        let (one, two) = (fastest(&verifier, &small), fastest(&verifier, &large));
+        let (one, two) = (fastest(run, &small), fastest(run, &large));
         let ratio = two.as_secs_f64() / one.as_secs_f64();
         let note = if ratio > 2.2 { "  over 2.2" } else { "" };
         println!("{name:<34} {one:>10.2?} {two:>10.2?} {ratio:>6.2}{note}");
@@ -41,7 +46,19 @@ const CASES: &[Case] = &[
     ("json: objects", 50_000, |n| [b"[".to_vec(), b"{\"a\":[1,\"b\"]},".repeat(n), b"0]".to_vec()].concat()),
     ("text: prose", 1_000_000, |n| b"All work and no play. ".repeat(n / 22)),
     ("zip: members", 10_000, zip),
+    ("tar: members", 10_000, tar),
 ];
+
+/// Inputs of `mverify hash --through tar`.
+const THROUGH: &[Case] = &[("through tar: members", 10_000, tar), ("through tar: content", 10_000_000, tar_of_one)];
+
+fn look_through(bytes: &[u8]) {
+    use mverify::through::{Layers, through};
+    let layers = Layers::parse(&["tar"]).expect("a known layer");
+    let mut budget = mverify::budget::Budget::new(mverify::Limits::default());
+    let found = through(&bytes, layers, &[mverify::digest::Algorithm::Blake3], &mut budget, &mut |_| Ok(()));
+    std::hint::black_box(found.expect("an archive"));
+}
 
 fn pickle(head: &[u8], each: &[u8], n: usize, tail: &[u8]) -> Vec<u8> {
     [b"\x80\x04", head, &each.repeat(n), tail, b"."].concat()
@@ -80,11 +97,33 @@ fn zip(n: usize) -> Vec<u8> {
     writer.finish().expect("in memory").into_inner()
 }
 
-fn fastest(verifier: &Verifier, bytes: &[u8]) -> Duration {
+fn tar_member(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut block = vec![0; 512];
+    block[..name.len()].copy_from_slice(name.as_bytes());
+    block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+    block[156] = b'0';
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
+    block.extend(content);
+    block.resize(block.len().next_multiple_of(512), 0);
+    block
+}
+
+fn tar(n: usize) -> Vec<u8> {
+    let members = (0..n).flat_map(|i| tar_member(&format!("a/{i}.txt"), b"prose"));
+    members.chain([0; 1024]).collect()
+}
+
+fn tar_of_one(n: usize) -> Vec<u8> {
+    [tar_member("a.txt", &b"All work and no play. ".repeat(n / 22)), vec![0; 1024]].concat()
+}
+
+fn fastest(run: &dyn Fn(&[u8]), bytes: &[u8]) -> Duration {
     (0..5)
         .map(|_| {
             let begun = Instant::now();
-            std::hint::black_box(verifier.verify_bytes("input", bytes));
+            run(bytes);
             begun.elapsed()
         })
         .min()

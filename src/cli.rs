@@ -14,6 +14,7 @@ mod output;
 mod policy;
 mod progress;
 mod sign;
+mod through;
 mod verify;
 
 use anyhow::Context;

@@ -8,6 +8,7 @@ pub mod member;
 mod stray;
 pub mod stream;
 pub mod tar;
+pub(crate) mod tar_header;
 pub mod zip;
 pub mod zip_audit;
 mod zip_content;

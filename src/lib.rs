@@ -32,6 +32,7 @@ pub mod scan;
 pub mod source;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod through;
 pub mod torch;
 #[cfg(feature = "trust")]
 pub mod trust;

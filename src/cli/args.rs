@@ -238,8 +238,13 @@ pub struct HashArgs {
     pub check: Vec<PathBuf>,
     /// Write FILE.obao beside each file: the BLAKE3 outboard (Bao, groups of 16 KiB, 1/256 of the file) with which
     /// `mverify verify --tensor` proves parts of a file signed with --hash blake3. Prints BLAKE3 digests
-    #[arg(long, conflicts_with_all = ["check", "json", "algorithms"])]
+    #[arg(long, conflicts_with_all = ["check", "json", "algorithms", "through"])]
     pub outboard: bool,
+    /// Also hash what is inside, in the same read: gzip, zlib, bzip2, xz, lzma, lz4 or zstd, tar for each file of an
+    /// archive, or both, as in gzip,tar. With --check, PATH names the files to look into, and the list may name them,
+    /// what they decompress to, and the files of archives
+    #[arg(long, value_name = "LAYER", value_delimiter = ',')]
+    pub through: Vec<String>,
     /// Print lines in BSD style: ALGORITHM (NAME) = DIGEST
     #[arg(long, conflicts_with_all = ["check", "json"])]
     pub tag: bool,

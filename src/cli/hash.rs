@@ -22,6 +22,9 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
     if let Some(seconds) = args.limits.timeout {
         super::check::stop_after(seconds, &stop);
     }
+    if !args.through.is_empty() {
+        return super::through::run(args, &stop);
+    }
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if !args.check.is_empty() {
         return check(args, &pool, &stop);
@@ -29,6 +32,11 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
     if args.outboard {
         return super::outboard::run(args, &stop);
     }
+    print(args, &wanted(args)?, &pool, &stop)
+}
+
+/// The algorithms to print: SHA-256 unless others are named.
+pub fn wanted(args: &HashArgs) -> Result<Vec<Algorithm>> {
     let mut algorithms = algorithms(&args.algorithms)?;
     if algorithms.is_empty() {
         algorithms.push(Algorithm::Sha256);
@@ -36,7 +44,7 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
     for weak in algorithms.iter().filter(|a| a.is_weak()) {
         eprintln!("mverify: {weak} is weak: equal digests do not prove equal content");
     }
-    print(args, &algorithms, &pool, &stop)
+    Ok(algorithms)
 }
 
 /// The algorithms with these names, without repeats.
@@ -66,7 +74,8 @@ struct Hashed {
     digests: Result<Digests, String>,
 }
 
-fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) -> Result<Exit> {
+/// The files to hash: those under the paths, standard input without any.
+pub fn items(args: &HashArgs, stop: &Stop) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     if args.paths.is_empty() {
         items.push(stdin(options(args).max_file_bytes, stop)?);
@@ -78,10 +87,13 @@ fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) ->
             items.extend(walk(path));
         }
     }
+    Ok(items)
+}
+
+fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) -> Result<Exit> {
+    let items = items(args, stop)?;
     let bars = Bars::new(args.common.quiet, &items, stop.clone());
-    let mut out = Lines { to: BufWriter::new(std::io::stdout()), json: args.json, written: 0 };
-    // lines of several algorithms can only be told apart in BSD style
-    let style = Style { tag: args.tag || algorithms.len() > 1, zero: args.zero };
+    let mut out = Lines::new(args, algorithms);
     let (mut exit, mut written) = (Exit::Proven, Ok(()));
     let flow = digest::many(
         pool,
@@ -97,12 +109,13 @@ fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) ->
         },
         &bars,
         |hashed| {
+            let name = hashed.path.as_os_str().as_encoded_bytes();
             written = bars.pause(|| match &hashed.digests {
-                Ok(digests) => out.digests(&hashed, digests, style),
+                Ok(digests) => out.digests(name, hashed.size, digests, None),
                 Err(why) => {
                     exit = Exit::NotProven;
                     eprintln!("mverify: {}: {why}", plain::path(&hashed.path));
-                    out.failure(&hashed, why)
+                    out.failure(name, why)
                 }
             });
             if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -119,57 +132,78 @@ fn print(args: &HashArgs, algorithms: &[Algorithm], pool: &Pool, stop: &Stop) ->
 }
 
 fn open(item: Item, args: &HashArgs, algorithms: &[Algorithm]) -> Prepared<Box<dyn ReadAt>, PathBuf, Hashed> {
-    let failed = |path, why| Prepared::Done(Hashed { path, size: 0, digests: Err(why) });
-    let (path, source): (PathBuf, Box<dyn ReadAt>) = match item {
-        Item::Problem(path, finding) => return failed(path, finding.message),
-        Item::Stdin(spool) => (PathBuf::from("-"), Box::new(spool)),
+    match source(item, args) {
+        Ok((path, source)) => {
+            Prepared::Hash { source, plan: Plan { algorithms: algorithms.to_vec(), ..Plan::default() }, carry: path }
+        }
+        Err((path, why)) => Prepared::Done(Hashed { path, size: 0, digests: Err(why) }),
+    }
+}
+
+/// Opens an item; the error is why it cannot be read.
+pub fn source(item: Item, args: &HashArgs) -> Result<(PathBuf, Box<dyn ReadAt>), (PathBuf, String)> {
+    match item {
+        Item::Problem(path, finding) => Err((path, finding.message)),
+        Item::Stdin(spool) => Ok((PathBuf::from("-"), Box::new(spool))),
         Item::File(path) => match FileSource::open(&path, &options(args)) {
-            Ok(file) => (path, Box::new(file)),
-            Err(error) => return failed(path, error.reason()),
+            Ok(file) => Ok((path, Box::new(file))),
+            Err(error) => Err((path, error.reason())),
         },
-    };
-    Prepared::Hash { source, plan: Plan { algorithms: algorithms.to_vec(), ..Plan::default() }, carry: path }
+    }
 }
 
 /// Writes results in the form that was asked for.
-struct Lines<W: Write> {
-    to: W,
+pub struct Lines {
+    to: BufWriter<Box<dyn Write>>,
     json: bool,
+    style: Style,
     written: u64,
 }
 
-impl<W: Write> Lines<W> {
-    fn digests(&mut self, hashed: &Hashed, digests: &Digests, style: Style) -> Result<()> {
+impl Lines {
+    /// Lines for standard output. Those of several algorithms can only be told apart in BSD style.
+    pub fn new(args: &HashArgs, algorithms: &[Algorithm]) -> Self {
+        let style = Style { tag: args.tag || algorithms.len() > 1, zero: args.zero };
+        Lines { to: BufWriter::new(Box::new(std::io::stdout())), json: args.json, style, written: 0 }
+    }
+
+    /// Writes the digests of what has this name; `within` names the file that it was found in.
+    pub fn digests(&mut self, name: &[u8], size: u64, digests: &Digests, within: Option<&Path>) -> Result<()> {
         if self.json {
             let values: Map<String, Value> = digests
                 .iter()
                 .map(|(algorithm, digest)| (algorithm.name().into(), digest.to_string().into()))
                 .collect();
-            return self.object(hashed, json!({ "size": hashed.size, "digests": values }));
+            let mut value = json!({ "size": size, "digests": values });
+            if let Some(within) = within {
+                value["within"] = within.to_string_lossy().into();
+            }
+            return self.object(name, value);
         }
         let mut line = Vec::new();
         for (algorithm, digest) in digests.iter() {
-            sums::line(&mut line, style, algorithm, &digest, hashed.path.as_os_str().as_encoded_bytes());
+            sums::line(&mut line, self.style, algorithm, &digest, name);
         }
         Ok(self.to.write_all(&line)?)
     }
 
-    fn failure(&mut self, hashed: &Hashed, why: &str) -> Result<()> {
-        if self.json { self.object(hashed, json!({ "error": why })) } else { Ok(()) }
+    /// Writes why there are none, where the form has room for it.
+    pub fn failure(&mut self, name: &[u8], why: &str) -> Result<()> {
+        if self.json { self.object(name, json!({ "error": why })) } else { Ok(()) }
     }
 
-    fn object(&mut self, hashed: &Hashed, mut value: Value) -> Result<()> {
-        let bytes = hashed.path.as_os_str().as_encoded_bytes();
-        value["path"] = hashed.path.to_string_lossy().into();
-        if std::str::from_utf8(bytes).is_err() {
-            value["path_base64"] = data_encoding::BASE64.encode(bytes).into();
+    fn object(&mut self, name: &[u8], mut value: Value) -> Result<()> {
+        value["path"] = String::from_utf8_lossy(name).into();
+        if std::str::from_utf8(name).is_err() {
+            value["path_base64"] = data_encoding::BASE64.encode(name).into();
         }
         write!(self.to, "{}{value}", if self.written == 0 { "[\n" } else { ",\n" })?;
         self.written += 1;
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
+    /// Writes the end.
+    pub fn finish(mut self) -> Result<()> {
         if self.json {
             writeln!(self.to, "{}\n]", if self.written == 0 { "[" } else { "" })?;
         }
@@ -188,7 +222,8 @@ fn check(args: &HashArgs, pool: &Pool, stop: &Stop) -> Result<Exit> {
     Ok(Exit::of(verdict))
 }
 
-fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<Verdict> {
+/// Reads a list of digests.
+pub fn list(args: &HashArgs, list: &Path) -> Result<Sums> {
     let shown = plain::path(list);
     let mut bytes = Vec::new();
     let most = args.limits.limits().max_header_bytes;
@@ -210,27 +245,23 @@ fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<
     let reading = Reading { algorithm, max_entries: args.limits.limits().max_entries, ..Reading::default() };
     let sums = Sums::parse(&bytes, &reading)
         .map_err(|spent| anyhow::anyhow!("{shown} has more lines than the limit {}", spent.0))?;
-    let how = Checking { base: PathBuf::new(), open: options(args), ignore_missing: args.ignore_missing };
     if args.warn {
         for malformed in &sums.malformed {
             eprintln!("mverify: {shown}: line {}: {}", malformed.number, malformed.why);
         }
     }
+    Ok(sums)
+}
+
+fn check_list(args: &HashArgs, path: &Path, pool: &Pool, stop: &Stop) -> Result<Verdict> {
+    let shown = plain::path(path);
+    let sums = list(args, path)?;
+    let how = Checking { base: PathBuf::new(), open: options(args), ignore_missing: args.ignore_missing };
     let mut out = BufWriter::new(std::io::stdout());
     let mut written = Ok(());
     let bars = Bars::new(true, &[], stop.clone());
     let summary = sums::check(&sums, &how, pool, &bars, |checked| {
-        let name = plain::whole(&String::from_utf8_lossy(&checked.line.name));
-        let (word, good) = match &checked.status {
-            sums::Status::Match(_) => ("OK".to_owned(), true),
-            sums::Status::Mismatch => ("FAILED".to_owned(), false),
-            sums::Status::Missing => ("FAILED open or read: there is no such file".to_owned(), false),
-            sums::Status::Unreadable(why) => (format!("FAILED open or read: {why}"), false),
-        };
-        let silent = args.status || (good && args.common.quiet);
-        if !silent {
-            written = writeln!(out, "{name}: {word}");
-        }
+        written = say(&mut out, args, &checked.line.name, &checked.status);
         if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     written?;
@@ -239,19 +270,40 @@ fn check_list(args: &HashArgs, list: &Path, pool: &Pool, stop: &Stop) -> Result<
         eprintln!("mverify: {shown}: stopped before the end");
         return Ok(Verdict::Unknown);
     };
-    if !args.status {
-        for (count, what) in [
-            (summary.malformed, "improperly formatted"),
-            (summary.missing + summary.unreadable, "of files that could not be read"),
-            (summary.mismatches, "did NOT match"),
-        ] {
-            if count > 0 {
-                eprintln!("mverify: WARNING: {shown}: {count} {} {what}", if count == 1 { "line" } else { "lines" });
-            }
-        }
-        if summary.matches + summary.mismatches == 0 {
-            eprintln!("mverify: {shown}: no file was verified");
+    warn(args, &shown, &summary);
+    Ok(summary.verdict(args.strict))
+}
+
+/// Writes the line of a result, unless it is to be kept quiet.
+pub fn say(out: &mut impl Write, args: &HashArgs, name: &[u8], status: &sums::Status) -> std::io::Result<()> {
+    let word = match status {
+        sums::Status::Match(_) if args.common.quiet => return Ok(()),
+        sums::Status::Match(_) => "OK".to_owned(),
+        sums::Status::Mismatch => "FAILED".to_owned(),
+        sums::Status::Missing => "FAILED open or read: there is no such file".to_owned(),
+        sums::Status::Unreadable(why) => format!("FAILED open or read: {why}"),
+    };
+    if args.status {
+        return Ok(());
+    }
+    writeln!(out, "{}: {word}", plain::whole(&String::from_utf8_lossy(name)))
+}
+
+/// What is wrong with a list as a whole, as sha256sum says it.
+pub fn warn(args: &HashArgs, list: &str, summary: &sums::Summary) {
+    if args.status {
+        return;
+    }
+    for (count, what) in [
+        (summary.malformed, "improperly formatted"),
+        (summary.missing + summary.unreadable, "of files that could not be read"),
+        (summary.mismatches, "did NOT match"),
+    ] {
+        if count > 0 {
+            eprintln!("mverify: WARNING: {list}: {count} {} {what}", if count == 1 { "line" } else { "lines" });
         }
     }
-    Ok(summary.verdict(args.strict))
+    if summary.matches + summary.mismatches == 0 {
+        eprintln!("mverify: {list}: no file was verified");
+    }
 }

@@ -6,7 +6,7 @@
 //! same kind continues it, as every decompressor has it; anything else that follows is examined by itself.
 
 use super::cursor::len64;
-use crate::budget::Spent;
+use crate::budget::{Budget, Spent};
 use crate::format::detect::Codec;
 use crate::format::{self, Identity};
 use crate::rule::container as rules;
@@ -24,10 +24,11 @@ const ZFILE_HEADER: u64 = 21;
 /// Decompresses `view` and examines what comes out. `None` if the bytes only looked like such a stream: some codecs have
 /// next to no magic.
 pub fn check(view: &View<'_>, codec: Codec, name: &str, scan: &mut Scan<'_>) -> Option<Identity> {
-    let mut decoded = Decoded::default();
-    let result = decode(view, codec, &mut decoded, scan);
+    let (mut decoded, mut bytes) = (Progress::default(), Vec::new());
+    let most = scan.budget.limits().max_header_bytes;
+    let result = decode(view, codec, &mut decoded, &mut scan.budget, &mut |part| hold(&mut bytes, part, most));
     let weak = matches!(codec, Codec::Zlib | Codec::Lzma);
-    if weak && decoded.bytes.is_empty() && matches!(result, Err(Fault::Broken(_))) {
+    if weak && bytes.is_empty() && matches!(result, Err(Fault::Broken(_))) {
         return None;
     }
     let identity = match scan.enter(codec.name()) {
@@ -36,7 +37,7 @@ pub fn check(view: &View<'_>, codec: Codec, name: &str, scan: &mut Scan<'_>) -> 
             None
         }
         Ok(()) => {
-            let bytes: &[u8] = &decoded.bytes;
+            let bytes: &[u8] = &bytes;
             let identity = format::examine(&View::new(&bytes), inner_name(name), scan);
             scan.leave();
             Some(identity)
@@ -83,18 +84,31 @@ fn inner_name(name: &str) -> &str {
     }
 }
 
-/// What came out of a stream so far.
-#[derive(Default)]
-struct Decoded {
-    bytes: Vec<u8>,
-    /// Compressed bytes used by complete streams.
-    used: u64,
-    /// Where bytes start that belong to no stream.
-    trailing: Option<u64>,
+/// Keeps what was decoded in memory, up to a limit.
+fn hold(bytes: &mut Vec<u8>, part: &[u8], most: u64) -> Result<(), Fault> {
+    let spent = Fault::Spent(Spent("max_header_bytes"));
+    if len64(bytes).saturating_add(len64(part)) > most || bytes.try_reserve(part.len()).is_err() {
+        return Err(spent);
+    }
+    bytes.extend_from_slice(part);
+    Ok(())
 }
 
-enum Fault {
+/// How far decoding came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// Compressed bytes used by complete streams.
+    pub used: u64,
+    /// Where bytes start that belong to no stream.
+    pub trailing: Option<u64>,
+}
+
+/// Why decoding ended early.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A limit was reached.
     Spent(Spent),
+    /// The stream is broken or cut off, cannot be read, or whoever takes its bytes refuses them.
     Broken(io::Error),
 }
 
@@ -127,13 +141,22 @@ fn position(input: &Buffered<'_, '_>) -> u64 {
     input.get_ref().at.saturating_sub(len64(input.buffer()))
 }
 
-/// Decodes every stream in `view`, one after another.
-fn decode(view: &View<'_>, codec: Codec, out: &mut Decoded, scan: &mut Scan<'_>) -> Result<(), Fault> {
+/// Decodes every stream in `view`, one after another, and hands what comes out to `sink` in blocks. The view is read once
+/// and in order.
+pub(crate) fn decode(
+    view: &View<'_>,
+    codec: Codec,
+    out: &mut Progress,
+    budget: &mut Budget,
+    sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let start = if codec == Codec::ZFile { zfile_start(view)? } else { 0 };
     let mut input = BufReader::with_capacity(1 << 16, Input { view, at: start });
+    let by_ratio = view.len().saturating_mul(budget.limits().max_ratio).max(RATIO_EXEMPT);
+    let mut pump = Pump { sink, total: 0, by_ratio, budget };
     loop {
-        scan.budget.entries(1).map_err(Fault::Spent)?;
-        let unused = one(&mut input, codec, &mut Pump { out: &mut out.bytes, input_len: view.len(), scan })?;
+        pump.budget.entries(1).map_err(Fault::Spent)?;
+        let unused = one(&mut input, codec, &mut pump)?;
         out.used = position(&input).saturating_sub(unused);
         if out.used == view.len() {
             return Ok(());
@@ -185,7 +208,7 @@ fn zfile_start(view: &View<'_>) -> io::Result<u64> {
 }
 
 /// Decodes one stream. Returns how many bytes at the end of what it took from `input` it did not use.
-fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_, '_, '_>) -> Result<u64, Fault> {
+fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_>) -> Result<u64, Fault> {
     match codec {
         Codec::Gzip => pump.run(flate2::bufread::GzDecoder::new(input))?,
         Codec::Zlib | Codec::ZFile => pump.run(flate2::bufread::ZlibDecoder::new(input))?,
@@ -230,13 +253,13 @@ impl Read for Watched<'_, '_, '_> {
     }
 }
 
-fn lz4(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(), Fault> {
+fn lz4(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
     let mut watched = Watched { input, starved: false };
     pump.run(lz4_flex::frame::FrameDecoder::new(&mut watched))?;
     if watched.starved { Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
 }
 
-fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(), Fault> {
+fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
     let window = u64::from(WINDOW_KIB).saturating_mul(1024);
     let mut decoder =
         ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, window).map_err(io::Error::other)?;
@@ -248,18 +271,16 @@ fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_, '_, '_>) -> Result<(),
     Ok(())
 }
 
-/// Moves decoded bytes into memory, within the limits.
-struct Pump<'p, 's, 'a> {
-    out: &'p mut Vec<u8>,
-    input_len: u64,
-    scan: &'s mut Scan<'a>,
+/// Moves decoded bytes on, within the limits.
+struct Pump<'p> {
+    sink: &'p mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+    total: u64,
+    by_ratio: u64,
+    budget: &'p mut Budget,
 }
 
-impl Pump<'_, '_, '_> {
+impl Pump<'_> {
     fn run(&mut self, mut decoder: impl Read) -> Result<(), Fault> {
-        let limits = self.scan.budget.limits();
-        let by_ratio = self.input_len.saturating_mul(limits.max_ratio).max(RATIO_EXEMPT);
-        let by_header = limits.max_header_bytes;
         let mut block = vec![0; 1 << 16];
         loop {
             let len = match decoder.read(&mut block) {
@@ -269,15 +290,12 @@ impl Pump<'_, '_, '_> {
                 Err(error) => return Err(error.into()),
             };
             let part = block.get(..len).unwrap_or_default();
-            self.scan.budget.decompressed(len64(part)).map_err(Fault::Spent)?;
-            let total = len64(self.out).saturating_add(len64(part));
-            for (limit, name) in [(by_ratio, "max_ratio"), (by_header, "max_header_bytes")] {
-                if total > limit {
-                    return Err(Fault::Spent(Spent(name)));
-                }
+            self.budget.decompressed(len64(part)).map_err(Fault::Spent)?;
+            self.total = self.total.saturating_add(len64(part));
+            if self.total > self.by_ratio {
+                return Err(Fault::Spent(Spent("max_ratio")));
             }
-            self.out.try_reserve(len).map_err(|_| Fault::Spent(Spent("max_header_bytes")))?;
-            self.out.extend_from_slice(part);
+            (self.sink)(part)?;
         }
     }
 }

@@ -3,24 +3,18 @@
 //! Threat: names and links that leave the folder, headers at which readers part ways (a broken checksum makes Python's
 //! tarfile stop and GNU tar search on), archives behind the end mark. Bound: linear in the number of members; contents
 //! are never copied here, extended headers only up to [`EXTENDED`] bytes each.
-//!
-//! Source: POSIX.1-2017 pax, GNU tar manual "Basic Tar Format", Python's `tarfile`.
 
 use super::cursor::len64;
+use super::tar_header::{self, BLOCK, EXTENDED, Extended, Header, field, header_name, text};
 use super::{zip_audit, zip_names};
 use crate::finding::{Finding, shown};
-use crate::format::detect::is_tar;
 use crate::format::{self, Identity, Role};
 use crate::rule::container as rules;
 use crate::rule::torch::TORCH_TAR;
 use crate::scan::Scan;
 use crate::source::View;
-use std::borrow::Cow;
 use std::io;
 
-const BLOCK: u64 = 512;
-/// Largest extended header that is read, in bytes.
-const EXTENDED: u64 = 1 << 20;
 /// Findings of one archive about its headers at most.
 const TOLD: u32 = 64;
 
@@ -37,15 +31,6 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         scan.find(Finding::new(&TORCH_TAR, message));
     }
     Identity { format: if torch { "torch-tar" } else { "tar" }, role: Role::Loadable }
-}
-
-/// What extended headers say about the member that follows.
-#[derive(Clone, Debug, Default)]
-struct Extended {
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    sparse: bool,
 }
 
 struct Walk<'a> {
@@ -76,17 +61,17 @@ impl Walk<'_> {
             if block.iter().all(|b| *b == 0) {
                 return self.end(scan);
             }
-            if !is_tar(&block) {
+            let Some(header) = Header::of(&block, &self.next, &self.global) else {
                 let message = "a header has the wrong checksum; what follows is seen by some readers only";
                 self.tell(&rules::TAR_AMBIGUOUS, message.into(), scan);
                 self.rest(self.at, scan);
                 return Ok(());
-            }
+            };
             if let Err(spent) = scan.budget.entries(1) {
                 scan.spent(spent, self.at);
                 return Ok(());
             }
-            let Some(next) = self.member(&block, scan)? else { return Ok(()) };
+            let Some(next) = self.member(&block, header, scan)? else { return Ok(()) };
             self.at = next;
         }
     }
@@ -122,17 +107,15 @@ impl Walk<'_> {
     }
 
     /// Reads one header and what belongs to it; the offset of the next header, or `None` if there can be none.
-    fn member(&mut self, block: &[u8], scan: &mut Scan<'_>) -> io::Result<Option<u64>> {
-        let kind = block.get(156).copied().unwrap_or(0);
-        let extended = matches!(kind, b'x' | b'g' | b'X' | b'L' | b'K');
-        let own = number(field(block, 124, 12));
-        let Some(size) = (if extended { own } else { self.next.size.or(self.global.size).or(own) }) else {
+    fn member(&mut self, block: &[u8], header: Header, scan: &mut Scan<'_>) -> io::Result<Option<u64>> {
+        let kind = header.kind;
+        let Some(size) = header.size else {
             self.tell(&rules::TAR_AMBIGUOUS, "a header states a size that is no number".into(), scan);
             self.rest(self.at.saturating_add(BLOCK), scan);
             return Ok(None);
         };
         let data = self.at.saturating_add(BLOCK);
-        let has_data = matches!(kind, 0 | b'0' | b'7') || extended || !matches!(kind, b'1'..=b'6');
+        let has_data = header.has_content();
         if !has_data && size != 0 {
             self.tell(
                 &rules::TAR_AMBIGUOUS,
@@ -148,7 +131,7 @@ impl Walk<'_> {
         let content = self.view.sub(data..end.min(self.view.len()));
         let padded = size.checked_next_multiple_of(BLOCK).and_then(|n| data.checked_add(n));
         let next = padded.filter(|next| *next <= self.view.len());
-        if extended {
+        if header.is_extended() {
             if let Some(content) = content {
                 self.extend(kind, &content, scan)?;
             }
@@ -218,98 +201,13 @@ impl Walk<'_> {
             return Ok(());
         }
         let bytes = content.copy(0..content.len())?;
-        match kind {
-            b'L' => self.next.name = Some(text(&bytes).to_vec()),
-            b'K' => self.next.link = Some(text(&bytes).to_vec()),
-            _ => {
-                let into = if kind == b'g' { &mut self.global } else { &mut self.next };
-                if pax(&bytes, into).is_none() {
-                    self.tell(&rules::TAR_AMBIGUOUS, "a pax header does not add up".into(), scan);
-                }
-            }
+        if tar_header::extend(kind, &bytes, &mut self.next, &mut self.global).is_none() {
+            self.tell(&rules::TAR_AMBIGUOUS, "a pax header does not add up".into(), scan);
         }
         Ok(())
     }
 }
 
-/// Reads pax records, `LENGTH KEY=VALUE\n` each; `None` if they are malformed.
-fn pax(bytes: &[u8], into: &mut Extended) -> Option<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() && rest.iter().any(|b| *b != 0) {
-        let space = memchr::memchr(b' ', rest)?;
-        let len: usize = std::str::from_utf8(rest.get(..space)?).ok()?.parse().ok()?;
-        let (record, after) = rest.split_at_checked(len)?;
-        rest = after;
-        let record = record.get(space.checked_add(1)?..)?.strip_suffix(b"\n")?;
-        let equals = memchr::memchr(b'=', record)?;
-        let (key, value) = (record.get(..equals)?, record.get(equals.checked_add(1)?..)?);
-        match key {
-            b"path" => into.name = Some(value.to_vec()),
-            b"linkpath" => into.link = Some(value.to_vec()),
-            b"size" => into.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
-            _ if key.starts_with(b"GNU.sparse.") => into.sparse = true,
-            _ => {}
-        }
-    }
-    Some(())
-}
-
-fn field(block: &[u8], at: usize, len: usize) -> &[u8] {
-    block.get(at..at.saturating_add(len)).unwrap_or_default()
-}
-
-/// Bytes up to the first NUL.
-fn text(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or_default()
-}
-
 fn show(name: &[u8]) -> String {
     shown(&String::from_utf8_lossy(name))
-}
-
-/// Name of a header; ustar splits long ones into prefix and name.
-fn header_name(block: &[u8]) -> Vec<u8> {
-    let name = text(field(block, 0, 100));
-    let prefix = if field(block, 257, 6) == b"ustar\0" { text(field(block, 345, 155)) } else { b"" };
-    if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
-}
-
-/// A numeric field: octal digits, or base 256 where the top bit is set. Negative numbers are none.
-fn number(field: &[u8]) -> Option<u64> {
-    if field.first() == Some(&0x80) {
-        let mut value = 0u64;
-        for &b in field.get(1..)? {
-            value = value.checked_mul(256)?.checked_add(b.into())?;
-        }
-        return Some(value);
-    }
-    let digits: Cow<'_, str> = String::from_utf8_lossy(text(field));
-    let digits = digits.trim_matches(' ');
-    if digits.is_empty() { Some(0) } else { u64::from_str_radix(digits, 8).ok() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_octal_or_base_256() {
-        assert_eq!(number(b"00000000017\0"), Some(15));
-        assert_eq!(number(b"     17 "), Some(15));
-        assert_eq!(number(b"\x80\0\0\0\0\0\0\0\0\0\x01\0"), Some(256));
-        assert_eq!(number(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), None);
-        assert_eq!(number(b"9"), None);
-    }
-
-    #[test]
-    fn pax_records_carry_names_and_sizes() {
-        let mut ext = Extended::default();
-        pax(b"15 path=abc/def\n", &mut ext);
-        assert_eq!(ext.name, None, "a wrong length is malformed");
-        assert_eq!(pax(b"16 path=abc/def\n8 size=7\n", &mut ext), None);
-        assert_eq!(pax(b"16 path=abc/def\n10 size=77\n", &mut ext), None);
-        let mut ext = Extended::default();
-        assert_eq!(pax(b"16 path=abc/def\n11 size=77\n", &mut ext), Some(()));
-        assert_eq!((ext.name.as_deref(), ext.size), (Some(&b"abc/def"[..]), Some(77)));
-    }
 }

@@ -1,0 +1,236 @@
+//! `mverify hash --through`: digests of stored files and of what is inside them, from one read.
+
+use super::args::HashArgs;
+use super::exit::Exit;
+use super::hash::{self, Lines, say, warn};
+use anyhow::{Result, bail, ensure};
+use mverify::Verdict;
+use mverify::budget::Budget;
+use mverify::digest::{Algorithm, Digests};
+use mverify::manifest::sums::{Line, Status, Summary, Sums};
+use mverify::report::plain;
+use mverify::scan::Stop;
+use mverify::source::ReadAt;
+use mverify::through::{Layers, Member, through};
+use mverify::walk::Item;
+use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+pub fn run(args: &HashArgs, stop: &Stop) -> Result<Exit> {
+    let layers = Layers::parse(&args.through).map_err(|error| anyhow::anyhow!("--through: {error}"))?;
+    if args.check.is_empty() {
+        print(args, layers, stop)
+    } else {
+        ensure!(!args.paths.is_empty(), "with -c and --through, name the files to look into as well");
+        check(args, layers, stop)
+    }
+}
+
+fn print(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
+    let algorithms = hash::wanted(args)?;
+    length_is_known(&algorithms)?;
+    let mut out = Lines::new(args, &algorithms);
+    let mut exit = Exit::Proven;
+    for item in hash::items(args, stop)? {
+        let path = item.path().to_owned();
+        let result = look(item, args, layers, &algorithms, stop, &mut |part| {
+            let within = (part.what != What::Stored).then_some(path.as_path());
+            out.digests(part.name, part.size, part.digests, within)
+        });
+        if let Err(why) = result? {
+            exit = Exit::NotProven;
+            out.failure(path.as_os_str().as_encoded_bytes(), &why)?;
+        }
+    }
+    out.finish()?;
+    Ok(exit)
+}
+
+fn length_is_known(algorithms: &[Algorithm]) -> Result<()> {
+    if algorithms.contains(&Algorithm::Sha1Git) {
+        bail!("sha1-git needs the length before the content, which no compressed stream tells: leave it out");
+    }
+    Ok(())
+}
+
+/// Something that was hashed.
+struct Part<'a> {
+    what: What,
+    name: &'a [u8],
+    size: u64,
+    digests: &'a Digests,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// The file itself.
+    Stored,
+    /// What it decompresses to.
+    Inner,
+    /// A file of the archive in it.
+    Member,
+}
+
+/// Looks through one file and hands on what is found, the file itself last. The inner error is why not everything in it
+/// was hashed; it was said on standard error.
+fn look(
+    item: Item,
+    args: &HashArgs,
+    layers: Layers,
+    algorithms: &[Algorithm],
+    stop: &Stop,
+    deliver: &mut dyn FnMut(Part<'_>) -> Result<()>,
+) -> Result<Result<(), String>> {
+    let (path, found) = match hash::source(item, args) {
+        Err((path, why)) => (path, Err(vec![why])),
+        Ok((path, source)) => {
+            let found = look_into(&path, &source, args, layers, algorithms, stop, deliver)?;
+            (path, found)
+        }
+    };
+    Ok(found.map_err(|reasons| {
+        for why in &reasons {
+            eprintln!("mverify: {}: {}", plain::path(&path), plain::whole(why));
+        }
+        reasons.join("; ")
+    }))
+}
+
+fn look_into(
+    path: &Path,
+    source: &dyn ReadAt,
+    args: &HashArgs,
+    layers: Layers,
+    algorithms: &[Algorithm],
+    stop: &Stop,
+    deliver: &mut dyn FnMut(Part<'_>) -> Result<()>,
+) -> Result<Result<(), Vec<String>>> {
+    let mut budget = Budget::new(args.limits.limits()).with_stop(stop.clone());
+    let mut undelivered = Ok(());
+    let found = through(source, layers, algorithms, &mut budget, &mut |member| {
+        let Member { name, size, digests } = member;
+        undelivered = deliver(Part { what: What::Member, name: &name, size, digests: &digests });
+        if undelivered.is_ok() { Ok(()) } else { Err(io::Error::other("nobody takes it")) }
+    });
+    undelivered?;
+    let found = match found {
+        Ok(found) => found,
+        Err(failure) => return Ok(Err(vec![failure.to_string()])),
+    };
+    let stored = path.as_os_str().as_encoded_bytes();
+    if let Some((name, (size, digests))) = layers.inner_name(stored).zip(found.inner) {
+        deliver(Part { what: What::Inner, name: &name, size, digests: &digests })?;
+    }
+    deliver(Part { what: What::Stored, name: stored, size: source.len(), digests: &found.stored })?;
+    Ok(if found.problems.is_empty() { Ok(()) } else { Err(found.problems) })
+}
+
+/// A line of a list, and what became of it.
+struct Wanted<'a> {
+    line: &'a Line,
+    list: usize,
+    status: Option<Status>,
+}
+
+/// The lines of all lists by the name that they are about.
+struct Lists<'a> {
+    wanted: Vec<Wanted<'a>>,
+    by_name: HashMap<&'a [u8], Vec<usize>>,
+}
+
+impl<'a> Lists<'a> {
+    fn new(lists: &'a [Sums]) -> Self {
+        let mut all = Lists { wanted: Vec::new(), by_name: HashMap::new() };
+        for (list, sums) in lists.iter().enumerate() {
+            for line in &sums.lines {
+                all.by_name.entry(bare(&line.name)).or_default().push(all.wanted.len());
+                all.wanted.push(Wanted { line, list, status: None });
+            }
+        }
+        all
+    }
+
+    fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms: Vec<Algorithm> =
+            self.wanted.iter().flat_map(|wanted| wanted.line.candidates()).copied().collect();
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        algorithms
+    }
+
+    /// Compares something that was hashed; false if no list names it. Two things of one name must both be what it says.
+    fn compare(&mut self, name: &[u8], digests: &Digests) -> bool {
+        let Some(lines) = self.by_name.get(bare(name)) else { return false };
+        for index in lines {
+            let wanted = &mut self.wanted[*index];
+            let line = wanted.line;
+            let matching = line.candidates().iter().find(|algorithm| digests.get(**algorithm) == Some(line.digest));
+            if wanted.status != Some(Status::Mismatch) {
+                wanted.status = Some(matching.map_or(Status::Mismatch, |algorithm| Status::Match(*algorithm)));
+            }
+        }
+        true
+    }
+}
+
+/// A name without the `./` that tar and find put before it.
+fn bare(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"./").unwrap_or(name)
+}
+
+fn check(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
+    let sums = args.check.iter().map(|list| hash::list(args, list)).collect::<Result<Vec<_>>>()?;
+    let mut lists = Lists::new(&sums);
+    let algorithms = lists.algorithms();
+    length_is_known(&algorithms)?;
+    let mut verdict = Verdict::Ok;
+    for item in hash::items(args, stop)? {
+        let path = item.path().to_owned();
+        let mut unlisted = 0u64;
+        let result = look(item, args, layers, &algorithms, stop, &mut |part| {
+            let known = lists.compare(part.name, part.digests);
+            match part.what {
+                What::Member => unlisted += u64::from(!known),
+                // a list that lies beside the file names it without the folder
+                What::Stored | What::Inner if !known => {
+                    lists.compare(part.name.rsplit(|byte| *byte == b'/').next().unwrap_or_default(), part.digests);
+                }
+                What::Stored | What::Inner => {}
+            }
+            Ok(())
+        });
+        if result?.is_err() || (unlisted > 0 && args.strict) {
+            verdict = Verdict::Unknown;
+        }
+        if unlisted > 0 && !args.status {
+            let files = if unlisted == 1 { "file in it is" } else { "files in it are" };
+            eprintln!("mverify: WARNING: {}: {unlisted} {files} in no list", plain::path(&path));
+        }
+    }
+    report(args, &sums, lists, verdict)
+}
+
+fn report(args: &HashArgs, sums: &[Sums], lists: Lists<'_>, mut verdict: Verdict) -> Result<Exit> {
+    let mut out = BufWriter::new(io::stdout());
+    let mut summaries: Vec<Summary> =
+        sums.iter().map(|sums| Summary { malformed: sums.malformed.len() as u64, ..Summary::default() }).collect();
+    for wanted in lists.wanted {
+        let status = wanted.status.unwrap_or(Status::Missing);
+        let Some(summary) = summaries.get_mut(wanted.list) else { continue };
+        match status {
+            Status::Match(_) => summary.matches += 1,
+            Status::Mismatch => summary.mismatches += 1,
+            Status::Missing if args.ignore_missing => continue,
+            Status::Missing => summary.missing += 1,
+            Status::Unreadable(_) => summary.unreadable += 1,
+        }
+        say(&mut out, args, &wanted.line.name, &status)?;
+    }
+    out.flush()?;
+    for (list, summary) in args.check.iter().zip(&summaries) {
+        warn(args, &plain::path(list), summary);
+        verdict = verdict.max(summary.verdict(args.strict));
+    }
+    Ok(Exit::of(verdict))
+}
