@@ -10,6 +10,7 @@ pub mod hub;
 pub mod index;
 pub mod lock;
 pub mod named;
+pub mod oci;
 pub mod oms;
 pub mod range;
 pub mod sums;

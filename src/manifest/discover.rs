@@ -10,6 +10,7 @@ mod names;
 mod origins;
 #[cfg(feature = "trust")]
 mod signed;
+mod stores;
 mod sums;
 mod tracked;
 mod tree;
@@ -101,6 +102,7 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         gathering.discovered_locks(roots, items, wanted);
         gathering.names(items);
         gathering.tracked(items);
+        gathering.stores(items);
         gathering.indexes(roots, items);
         gathering.twins(items, limits);
         gathering.names_elsewhere(items);

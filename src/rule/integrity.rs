@@ -39,6 +39,15 @@ rules! {
     TWINS_DISAGREE = "MV-IDX-004" Medium Note, "the same weights in two formats differ",
         why: "Which of the two is loaded depends on the loader. They should hold the same tensors.",
         todo: "Find out which one the publisher means, and remove the other.", fixture: "";
+    STORE_BROKEN = "MV-OCI-001" Medium Unproven, "a manifest of a model store cannot be relied on",
+        why: "An OCI index or manifest, or one of Ollama's, is malformed or can be read in two ways, so what it says about the blobs counts for nothing.",
+        todo: "Pull the model again.", fixture: "";
+    STORE_PATH = "MV-OCI-002" High Bad, "a manifest of a model store unpacks a layer where it should not",
+        why: "Clients write each layer to the path in its annotation. One that leads out of the folder overwrites files of the user; two on one path hide each other.",
+        todo: "Do not pull or unpack this model.", fixture: "";
+    STORE_UNLISTED = "MV-OCI-003" Low Note, "a blob that no manifest lists",
+        why: "It is left over from a model that was removed or updated, or was put there by somebody else.",
+        todo: "Remove it with the tool that keeps the store.", fixture: "";
     NAME_COLLIDES = "MV-NAM-001" Medium Unvetted, "two names that are one on other systems",
         why: "On macOS and Windows only one of the two files survives a copy, so which content is loaded depends on the system.",
         todo: "Rename one of them.", fixture: "";

@@ -19,6 +19,7 @@ mod rules;
 mod schema;
 #[cfg(target_os = "linux")]
 mod shrink;
+mod stores;
 mod through;
 mod tool;
 mod tree;
