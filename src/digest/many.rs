@@ -1,7 +1,9 @@
 //! Many sources over all threads, results in the order of the input.
 //!
 //! Each thread takes jobs, prepares them (opens, scans), hashes several at once, completes them, and takes the next.
-//! Bound: what a thread has in hand (see `worker`), and [`AHEAD`] results that wait for an earlier one.
+//! Results travel in batches: a message for each of many small files costs more than its digest.
+//! Bound: what a thread has in hand (see `worker`), [`BATCH`] results of each thread, and [`AHEAD`] results that wait for
+//! an earlier one.
 
 use super::lanes::Kernels;
 use super::pass::{PassError, Passed, Plan, Watch};
@@ -15,6 +17,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How far results may run ahead of the oldest unfinished job.
 const AHEAD: usize = 1024;
+/// Results that a thread holds back at most.
+const BATCH: usize = 32;
+
+/// Results of one thread on their way to the one that delivers them.
+pub(super) struct Outbox<'a, R> {
+    ready: Vec<(usize, R)>,
+    send: &'a dyn Fn(Vec<(usize, R)>),
+}
+
+impl<'a, R> Outbox<'a, R> {
+    fn new(send: &'a dyn Fn(Vec<(usize, R)>)) -> Self {
+        Outbox { ready: Vec::new(), send }
+    }
+    /// Takes the result of a job.
+    pub(super) fn put(&mut self, index: usize, result: R) {
+        self.ready.push((index, result));
+        if self.ready.len() >= BATCH {
+            self.flush();
+        }
+    }
+    /// Sends what is held back. Call before anything that takes long, or waits.
+    pub(super) fn flush(&mut self) {
+        if !self.ready.is_empty() {
+            (self.send)(std::mem::take(&mut self.ready));
+        }
+    }
+}
 
 /// A job after its first step.
 #[derive(Debug)]
@@ -66,7 +95,7 @@ where
     let _ = (pool, &mut worker);
     let jobs = RefCell::new(jobs.enumerate().peekable());
     let delivered = Cell::new(0);
-    let mut order = Order::default();
+    let order = RefCell::new((Order::default(), &mut deliver));
     let next = |_: bool| {
         let mut jobs = jobs.borrow_mut();
         match jobs.peek() {
@@ -83,7 +112,13 @@ where
             None => Next::End,
         }
     };
-    worker.work(next, |index, result| delivered.set(order.put(index, result, &stop, &mut deliver)));
+    let send = |results: Vec<(usize, R)>| {
+        let (order, deliver) = &mut *order.borrow_mut();
+        for (index, result) in results {
+            delivered.set(order.put(index, result, &stop, deliver));
+        }
+    };
+    worker.work(next, Outbox::new(&send));
     flow(&stop)
 }
 
@@ -126,6 +161,7 @@ impl<R> Order<R> {
 #[cfg(feature = "parallel")]
 mod parallel {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
     use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
     fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,30 +170,35 @@ mod parallel {
 
     /// Lets a thread begin a job only if it is not too far ahead of what was delivered.
     struct Gate<'a> {
-        delivered: Mutex<usize>,
+        delivered: AtomicUsize,
+        waiting: Mutex<()>,
         moved: Condvar,
         stop: &'a AtomicBool,
     }
 
     impl Gate<'_> {
-        fn is_open(&self, index: usize, delivered: usize) -> bool {
+        fn is_open(&self, index: usize) -> bool {
+            let delivered = self.delivered.load(Ordering::Acquire);
             index < delivered.saturating_add(AHEAD) || self.stop.load(Ordering::Relaxed)
         }
-        /// Waits for the turn of job `index`, if `wait`; false if it has not come.
-        fn pass(&self, index: usize, wait: bool) -> bool {
-            let mut delivered = lock(&self.delivered);
-            while wait && !self.is_open(index, *delivered) {
-                delivered = self.moved.wait(delivered).unwrap_or_else(PoisonError::into_inner);
+        /// Waits for the turn of job `index`.
+        fn wait(&self, index: usize) {
+            let mut waiting = lock(&self.waiting);
+            while !self.is_open(index) {
+                waiting = self.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
-            self.is_open(index, *delivered)
         }
         fn delivered(&self, count: usize) {
-            *lock(&self.delivered) = count;
-            self.moved.notify_all();
+            self.delivered.store(count, Ordering::Release);
+            self.wake();
         }
         fn close(&self) {
             self.stop.store(true, Ordering::Relaxed);
-            let _delivered = lock(&self.delivered);
+            self.wake();
+        }
+        fn wake(&self) {
+            // who is about to wait holds this between looking and waiting, and so hears the call
+            drop(lock(&self.waiting));
             self.moved.notify_all();
         }
     }
@@ -184,7 +225,12 @@ mod parallel {
         P: Fn(J) -> Prepared<S, C, R> + Sync,
         F: Fn(C, S, Result<Passed, PassError>) -> R + Sync,
     {
-        let gate = Gate { delivered: Mutex::new(0), moved: Condvar::new(), stop: worker.stop };
+        let gate = Gate {
+            delivered: AtomicUsize::new(0),
+            waiting: Mutex::new(()),
+            moved: Condvar::new(),
+            stop: worker.stop,
+        };
         let jobs = Mutex::new(jobs.enumerate().peekable());
         let next = |wait: bool| {
             let mut queue = lock(&jobs);
@@ -198,14 +244,14 @@ mod parallel {
                 }
                 let Some((index, _)) = queue.peek() else { return Next::End };
                 let index = *index;
-                if gate.pass(index, false) {
+                if gate.is_open(index) {
                     break;
                 }
                 if !wait {
                     return Next::Later;
                 }
                 drop(queue);
-                gate.pass(index, true);
+                gate.wait(index);
                 queue = lock(&jobs);
             }
             match queue.next() {
@@ -222,11 +268,16 @@ mod parallel {
             scope.spawn_broadcast(|_, _| {
                 let Some(sender) = lock(&senders).pop() else { return };
                 let _guard = CloseOnPanic(&gate);
-                worker.work(next, |index, result| drop(sender.send((index, result))));
+                // nobody listens any more where a job has panicked
+                let send = |results| drop(sender.send(results));
+                worker.work(next, Outbox::new(&send));
             });
             let mut order = Order::default();
-            for (index, result) in results {
-                let count = order.put(index, result, gate.stop, deliver);
+            for batch in results {
+                let mut count = 0;
+                for (index, result) in batch {
+                    count = order.put(index, result, gate.stop, deliver);
+                }
                 gate.delivered(count);
             }
         });

@@ -7,7 +7,7 @@
 use super::algorithm::{Algorithm, Digests};
 use super::hasher::Hasher;
 use super::lanes::{self, Kernels, Lane, Stream};
-use super::many::Prepared;
+use super::many::{Outbox, Prepared};
 use super::pass::{Buffers, Context, Crcs, PassError, Passed, Plan, Watch, run};
 use super::shards::Shards;
 use crate::source::{Changed, ReadAt, Window};
@@ -18,6 +18,9 @@ use std::sync::atomic::AtomicBool;
 /// Bytes that are read of a source at once. Sixteen such buffers stay in the cache of a core. Files are never mapped
 /// here: for pieces of this size reading measured faster than the page faults of a mapping.
 const READ: usize = 32 << 10;
+
+/// Sources above this length, in bytes, keep nobody waiting for the results of those before.
+const LONG: u64 = 1 << 20;
 
 /// What the queue says.
 pub(super) enum Next<J> {
@@ -60,7 +63,7 @@ struct Running<S, C> {
 
 impl<P, F> Worker<'_, P, F> {
     /// Works until the queue ends, or stops. `next` is asked with `true` to wait for a job.
-    pub(super) fn work<J, S, C, R>(&self, next: impl Fn(bool) -> Next<J>, mut emit: impl FnMut(usize, R))
+    pub(super) fn work<J, S, C, R>(&self, next: impl Fn(bool) -> Next<J>, mut outbox: Outbox<'_, R>)
     where
         S: ReadAt,
         P: Fn(J) -> Prepared<S, C, R>,
@@ -72,24 +75,35 @@ impl<P, F> Worker<'_, P, F> {
         let mut width = 1;
         loop {
             while running.len() < width {
-                let (index, job, last) = match next(running.is_empty()) {
+                let asked = match next(false) {
+                    // what others wait for may be held back here
+                    Next::Later if running.is_empty() => {
+                        outbox.flush();
+                        next(true)
+                    }
+                    asked => asked,
+                };
+                let (index, job, last) = match asked {
                     Next::Job { index, job, last } => (index, job, last),
                     Next::Later => break,
-                    Next::End if running.is_empty() => return,
+                    Next::End if running.is_empty() => return outbox.flush(),
                     Next::End => break,
                 };
                 let (source, plan, carry) = match (self.prepare)(job) {
                     Prepared::Hash { source, plan, carry } => (source, plan, carry),
                     Prepared::Done(result) => {
-                        emit(index, result);
+                        outbox.put(index, result);
                         continue;
                     }
                 };
                 let alone = last && running.is_empty();
                 if alone || !self.kernels.any() || !plan.algorithms.contains(&Algorithm::Sha256) {
+                    if source.len() > LONG {
+                        outbox.flush();
+                    }
                     let context = Context { watch: self.watch, job: index, stop: Some(self.stop) };
                     let passed = run(&source, &plan, self.parallel, &mut buffers, &context);
-                    emit(index, (self.complete)(carry, source, passed));
+                    outbox.put(index, (self.complete)(carry, source, passed));
                     continue;
                 }
                 self.watch.started(index, source.len());
@@ -106,8 +120,9 @@ impl<P, F> Worker<'_, P, F> {
                 let done = running.swap_remove(i);
                 self.watch.finished(done.job);
                 spare.push(done.buffer);
-                emit(done.job, (self.complete)(done.carry, done.source, result));
+                outbox.put(done.job, (self.complete)(done.carry, done.source, result));
             }
+            outbox.flush();
         }
     }
 

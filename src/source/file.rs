@@ -3,7 +3,8 @@
 //! Threats: a path that is not a file (a FIFO that hangs, a device that never ends), a file that changes or shrinks
 //! between two reads, a writer that holds a shared mapping (invisible to `stat`). Answers: the kind is checked on the
 //! open handle; every read of a parser goes through `Pages`; at the end size, times and identity must be what they
-//! were ([`ReadAt::settle`]); and where the system grants it, a read lease tells of writers at once.
+//! were ([`ReadAt::settle`]); and where the system grants it, a read lease tells of writers at once of files that take more
+//! than one read.
 
 use super::lease::Lease;
 use super::pages::{PAGE, Pages};
@@ -21,6 +22,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(all(feature = "mmap", unix))]
 const MAP_FROM: u64 = 512 << 10;
 
+/// Files up to this size, in bytes, need no lease. They are read by one call and kept, so that parsers and digests see
+/// the same bytes whoever writes: what a writer does after that call is a change after the check.
+const LEASE_ABOVE: u64 = 32 << 10;
+
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -29,8 +34,8 @@ pub struct OpenOptions {
     /// Map large files for the bulk pass (default: no). Done only where `mmap::guard` stands, since a mapped file that
     /// shrinks would kill the process otherwise; without it the file is read. Parsers never look into a mapping.
     pub map: bool,
-    /// Take a read lease where the system grants one (default: no; Linux, own files only). A process that opens the
-    /// file for writing then waits until it is released, which happens at its next read here, with [`Changed`].
+    /// Take a read lease where the system grants one (default: no; Linux, own files only, above 32 KiB). A process that
+    /// opens the file for writing then waits until it is released, which happens at its next read here, with [`Changed`].
     pub lease: bool,
     /// Largest file, in bytes.
     pub max_file_bytes: u64,
@@ -73,14 +78,16 @@ impl FileSource {
                 });
             }
         };
-        // Before anything is asked about the file, so that no change in between is missed. What is not a regular file
-        // has no leases.
-        let lease = if options.lease { Lease::take(&file) } else { None };
         let metadata = file.metadata().map_err(doing("stat"))?;
         if let Some(kind) = irregular(&metadata, true) {
             return Err(Error::NotRegular { path: path.to_owned(), kind });
         }
-        let stamp = Stamp::of(&metadata);
+        let mut stamp = Stamp::of(&metadata);
+        let lease = if options.lease && stamp.len > LEASE_ABOVE { Lease::take(&file) } else { None };
+        if lease.is_some() {
+            // asked again, so that no change before the lease is missed
+            stamp = Stamp::of(&file.metadata().map_err(doing("stat"))?);
+        }
         if stamp.len > options.max_file_bytes {
             return Err(Error::TooLarge { path: path.to_owned(), limit: options.max_file_bytes });
         }
