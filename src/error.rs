@@ -38,6 +38,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A symbolic link on the way to the file leads out of the directory that was named.
+    #[error("{}: a symbolic link leads out of the directory", path.display())]
+    LeadsOut {
+        /// The path.
+        path: PathBuf,
+    },
     /// An argument that cannot be used; the message says what is accepted.
     #[error("{0}")]
     Usage(String),
@@ -51,6 +57,7 @@ impl Error {
             Error::NotRegular { kind, .. } => format!("it is {kind}, not a regular file"),
             Error::TooLarge { limit, .. } => format!("it is larger than the limit max_file_bytes ({limit} bytes)"),
             Error::Changed { .. } => "it changed while it was read".to_owned(),
+            Error::LeadsOut { .. } => "a symbolic link leads out of the directory and was not followed".to_owned(),
             Error::Usage(text) => text.clone(),
         }
     }

@@ -27,6 +27,7 @@ impl From<&Error> for Finding {
             Error::NotRegular { .. } => &rule::tree::SPECIAL_FILE,
             Error::TooLarge { .. } => &rule::tree::TOO_LARGE,
             Error::Changed { .. } => &rule::tree::CHANGED,
+            Error::LeadsOut { .. } => &rule::tree::LINK_OUT,
             _ => &rule::format::UNREADABLE,
         };
         Finding::new(rule, error.reason())

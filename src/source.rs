@@ -7,6 +7,11 @@ use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 
+#[cfg(unix)]
+pub mod beneath;
+#[cfg(not(unix))]
+#[path = "source/beneath_by_path.rs"]
+pub mod beneath;
 pub mod file;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod lease;
@@ -18,6 +23,7 @@ pub mod mmap;
 mod pages;
 pub mod spool;
 
+pub use beneath::{Beneath, Reach};
 pub use file::{FileSource, OpenOptions};
 pub use spool::Spool;
 

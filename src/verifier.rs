@@ -15,7 +15,7 @@ use crate::policy::matches;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
-use crate::source::{FileSource, OpenOptions, ReadAt, View};
+use crate::source::{OpenOptions, Reach, ReadAt, View};
 use crate::torch::{self, Answer, Loading};
 use crate::walk::{Item, walk};
 use std::ops::ControlFlow;
@@ -252,8 +252,12 @@ impl Verifier {
         let source = bytes.to_vec();
         let path = Path::new(name);
         let wanted = Wanted { discover: false, ..self.wanted.clone() };
-        let expected =
-            gather(&[path.to_owned()], &mut vec![Item::File(path.to_owned())], &wanted, &self.settings.limits);
+        let expected = gather(
+            &[path.to_owned()],
+            &mut vec![Item::File(path.to_owned(), Reach::Anywhere)],
+            &wanted,
+            &self.settings.limits,
+        );
         let parsed = self.parse(&View::new(&source), name, expected.wants_tensors(path));
         let plan = self.plan(path, &parsed, &expected);
         let passed = digest::pass(&source, &plan, &self.pool, &());
@@ -294,8 +298,8 @@ impl Verifier {
     fn prepare(&self, item: Item, expected: &Expectations) -> Prepared<Source, (PathBuf, Parsed, Plan), Artifact> {
         let (path, source) = match item {
             Item::Problem(path, finding) => return Prepared::Done(self.refused(&path, finding, expected)),
-            Item::File(path) => {
-                let source = self.open(&path);
+            Item::File(path, reach) => {
+                let source = self.open(&path, &reach);
                 (path, source)
             }
             Item::Stdin(spool) if spool.is_empty() => {
@@ -321,10 +325,10 @@ impl Verifier {
         Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }
     }
 
-    fn open(&self, path: &Path) -> Result<Source, Finding> {
+    fn open(&self, path: &Path, reach: &Reach) -> Result<Source, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
         let options = OpenOptions { follow: true, map: self.map, lease: true, max_file_bytes };
-        FileSource::open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
+        reach.open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {

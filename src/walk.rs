@@ -1,21 +1,26 @@
 //! From the paths a user names to the files that are checked.
 //!
 //! Hidden files are included and `.gitignore` is not obeyed: loaders do neither. Links are followed only where they stay
-//! inside the directory that was named, or inside the Hugging Face cache it belongs to. Linear in the number of entries,
-//! no recursion; the list of paths is all that is held in memory.
+//! inside the directory that was named, or inside the Hugging Face cache it belongs to, and each file carries how far its
+//! links may lead to the moment when it is opened. Linear in the number of entries, no recursion; the list of paths is all
+//! that is held in memory.
 
 use crate::error::plain_words;
 use crate::finding::Finding;
+use crate::manifest::hub;
 use crate::rule::{self, Rule};
-use crate::source::Spool;
+use crate::source::beneath::{Kind, LeadsOut};
+use crate::source::{Beneath, Reach, Spool};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One thing found under the paths that were named.
 #[derive(Debug)]
 pub enum Item {
-    /// A regular file, or a link to one that may be followed.
-    File(PathBuf),
+    /// A regular file, or a link to one that may be followed, and how far links on the way may lead.
+    File(PathBuf, Reach),
     /// Standard input, read to its end.
     Stdin(Spool),
     /// Something that cannot be checked, and why.
@@ -26,108 +31,102 @@ impl Item {
     /// The path of the item.
     pub fn path(&self) -> &Path {
         match self {
-            Item::File(path) | Item::Problem(path, _) => path,
+            Item::File(path, _) | Item::Problem(path, _) => path,
             Item::Stdin(_) => Path::new("-"),
         }
     }
 }
 
+/// How far links on the way to files at or under a path that was named may lead: for a directory into itself and, for a
+/// part of a Hugging Face cache, into the cache's stores of blobs.
+///
+/// # Errors
+/// That of the system, where there is nothing, or a directory that cannot be searched.
+pub fn reach(path: &Path) -> io::Result<Reach> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(Reach::Anywhere);
+    }
+    Ok(Reach::Beneath(Arc::new(Beneath::new(path, hub::stores(path))?)))
+}
+
 /// The files under `path`, sorted by path. A path that names a file gives that file.
 pub fn walk(path: &Path) -> Vec<Item> {
-    let meta = match fs::metadata(path) {
-        Ok(meta) => meta,
-        Err(error) => return vec![unreadable(path, &error)],
-    };
-    if !meta.is_dir() {
-        return vec![regular(path.to_owned(), &meta)];
-    }
-    let bounds = match Bounds::of(path) {
-        Ok(bounds) => bounds,
+    let bounds = match fs::metadata(path).and_then(|meta| Ok((meta.is_file(), reach(path)?))) {
+        Ok((_, Reach::Beneath(bounds))) => bounds,
+        Ok((true, reach)) => return vec![Item::File(path.to_owned(), reach)],
+        Ok((false, _)) => return vec![special(path.to_owned())],
         Err(error) => return vec![unreadable(path, &error)],
     };
     let mut items = Vec::new();
-    let mut directories = vec![path.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) => {
-                items.push(unreadable(&directory, &error));
-                continue;
-            }
+    // directories that were begun: what is left of each, sorted
+    let mut begun = vec![entries(path, &mut items).into_iter()];
+    while let Some(directory) = begun.last_mut() {
+        let Some((path, kind)) = directory.next() else {
+            begun.pop();
+            continue;
         };
-        for entry in entries {
-            match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-                Ok((path, kind)) if kind.is_dir() => directories.push(path),
-                Ok((path, kind)) if kind.is_file() => items.push(Item::File(path)),
-                Ok((path, kind)) if kind.is_symlink() => items.extend(bounds.link(path)),
-                Ok((path, _)) => items.push(problem(path, &rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")),
-                Err(error) => items.push(unreadable(&directory, &error)),
-            }
+        if kind.is_dir() {
+            begun.push(entries(&path, &mut items).into_iter());
+        } else if kind.is_file() {
+            items.push(Item::File(path, Reach::Beneath(Arc::clone(&bounds))));
+        } else if kind.is_symlink() {
+            items.extend(link(&bounds, path));
+        } else {
+            items.push(special(path));
         }
     }
     if items.is_empty() {
         items.push(problem(path.to_owned(), &rule::tree::NOTHING_THERE, "there is no file in this directory"));
     }
-    items.sort_by(|a, b| a.path().cmp(b.path()));
     items
 }
 
-/// Where links may lead: the directory that was named and, for a part of a Hugging Face cache, the cache's blobs.
-struct Bounds {
-    roots: Vec<PathBuf>,
+/// What is in a directory, sorted by name; what cannot be listed becomes an item.
+fn entries(directory: &Path, items: &mut Vec<Item>) -> Vec<(PathBuf, fs::FileType)> {
+    let mut found = Vec::new();
+    let read = fs::read_dir(directory).and_then(|entries| {
+        for entry in entries {
+            let entry = entry?;
+            found.push((entry.path(), entry.file_type()?));
+        }
+        Ok(())
+    });
+    if let Err(error) = read {
+        items.push(unreadable(directory, &error));
+    }
+    found.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    found
 }
 
-impl Bounds {
-    fn of(path: &Path) -> std::io::Result<Bounds> {
-        let root = fs::canonicalize(path)?;
-        let mut roots = vec![root.clone()];
-        // snapshots link to ../../blobs, and those since hub 2.4 to the store that all repositories of a cache share
-        if let Some(repo) = root.ancestors().find(|a| {
-            a.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
-                && a.join("blobs").is_dir()
-        }) {
-            roots.push(repo.join("blobs"));
-            roots.extend(repo.parent().map(|cache| cache.join("blobs")));
-        }
-        Ok(Bounds { roots })
-    }
-
-    fn link(&self, path: PathBuf) -> Option<Item> {
-        let Ok(target) = fs::canonicalize(&path) else {
-            return Some(problem(path, &rule::tree::LINK_BROKEN, "the link leads nowhere"));
-        };
-        if !self.roots.iter().any(|root| target.starts_with(root)) {
-            return Some(problem(
-                path,
-                &rule::tree::LINK_OUT,
-                "the link leads out of the directory and was not followed",
-            ));
-        }
-        match fs::metadata(&path) {
-            // its files are met under their own paths, unless it lies in the cache beside the directory
-            Ok(meta) if meta.is_dir() && self.roots.first().is_some_and(|root| target.starts_with(root)) => None,
-            Ok(meta) if meta.is_dir() => {
+fn link(bounds: &Arc<Beneath>, path: PathBuf) -> Option<Item> {
+    match bounds.look(&path) {
+        // its files are met under their own paths, unless it lies in the cache beside the directory
+        Ok(found) if found.kind == Kind::Directory && found.inside => None,
+        Ok(found) => match found.kind {
+            Kind::Directory => {
                 Some(problem(path, &rule::tree::LINK_OUT, "the link leads to another directory and was not followed"))
             }
-            Ok(meta) => Some(regular(path, &meta)),
-            Err(error) => Some(unreadable(&path, &error)),
+            Kind::File => Some(Item::File(path, Reach::Beneath(Arc::clone(bounds)))),
+            Kind::Special => Some(special(path)),
+        },
+        Err(error) if LeadsOut::is(&error) => {
+            let message = "the link leads out of the directory and was not followed";
+            Some(problem(path, &rule::tree::LINK_OUT, message))
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(unreadable(&path, &error)),
+        Err(_) => Some(problem(path, &rule::tree::LINK_BROKEN, "the link leads nowhere")),
     }
 }
 
-fn regular(path: PathBuf, meta: &fs::Metadata) -> Item {
-    if meta.is_file() {
-        Item::File(path)
-    } else {
-        problem(path, &rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")
-    }
+fn special(path: PathBuf) -> Item {
+    problem(path, &rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")
 }
 
 fn problem(path: PathBuf, rule: &'static Rule, message: &str) -> Item {
     Item::Problem(path, Finding::new(rule, message))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Item {
+fn unreadable(path: &Path, error: &io::Error) -> Item {
     problem(path.to_owned(), &rule::format::UNREADABLE, &plain_words(error))
 }
 
@@ -142,7 +141,7 @@ mod tests {
             .map(|item| {
                 let name = item.path().strip_prefix(root).unwrap().display().to_string();
                 match item {
-                    Item::File(_) | Item::Stdin(_) => name,
+                    Item::File(..) | Item::Stdin(_) => name,
                     Item::Problem(_, finding) => format!("{name} {}", finding.rule.id),
                 }
             })

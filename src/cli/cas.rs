@@ -78,8 +78,8 @@ fn open(
     options: &OpenOptions,
 ) -> Prepared<FileSource, (PathBuf, Algorithm, Digest), Checked> {
     let failed = |path, why| Prepared::Done(Checked { path, result: Err((Verdict::Unknown, why)) });
-    let path = match item {
-        Item::File(path) => path,
+    let (path, reach) = match item {
+        Item::File(path, reach) => (path, reach),
         Item::Problem(path, finding) => return failed(path, finding.message),
         Item::Stdin(_) => return failed(PathBuf::from("-"), "not an object of a store".to_owned()),
     };
@@ -89,7 +89,7 @@ fn open(
         Ok(address) => address,
         Err(why) => return failed(path, format!("not the name of an object: {why}")),
     };
-    match FileSource::open(&path, options) {
+    match reach.open(&path, options) {
         Ok(source) => {
             let plan = Plan { algorithms: vec![by], ..Plan::default() };
             Prepared::Hash { source, plan, carry: (path, by, digest) }

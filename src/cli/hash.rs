@@ -10,7 +10,7 @@ use mverify::digest::{self, Algorithm, Digests, PassError, Plan, Pool, Prepared}
 use mverify::manifest::sums::{self, Checking, Reading, Style, Sums};
 use mverify::report::plain;
 use mverify::scan::Stop;
-use mverify::source::{FileSource, OpenOptions, ReadAt, mmap};
+use mverify::source::{OpenOptions, ReadAt, mmap};
 use mverify::walk::{Item, walk};
 use serde_json::{Map, Value, json};
 use std::io::{BufWriter, Read, Write};
@@ -145,7 +145,7 @@ pub fn source(item: Item, args: &HashArgs) -> Result<(PathBuf, Box<dyn ReadAt>),
     match item {
         Item::Problem(path, finding) => Err((path, finding.message)),
         Item::Stdin(spool) => Ok((PathBuf::from("-"), Box::new(spool))),
-        Item::File(path) => match FileSource::open(&path, &options(args)) {
+        Item::File(path, reach) => match reach.open(&path, &options(args)) {
             Ok(file) => Ok((path, Box::new(file))),
             Err(error) => Err((path, error.reason())),
         },

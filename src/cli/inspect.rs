@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use mverify::format::tensor::TensorInfo;
 use mverify::inspect::{self, Contents, same_dtype};
 use mverify::report::{Artifact, plain, text};
-use mverify::source::{FileSource, OpenOptions, View};
-use mverify::walk::{Item, walk};
+use mverify::source::{OpenOptions, Reach, View};
+use mverify::walk::{Item, reach, walk};
 use mverify::{Limits, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,6 +92,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
         .stop(stop.clone())
         .build()?;
     let mut items = walk(&args.path);
+    let reach = reach(&args.path).ok();
     let met: Vec<_> = items.iter().map(|item| item.path().to_owned()).collect();
     let expectations = verifier.gather(std::slice::from_ref(&args.path), &mut items);
     items.retain(|item| !matches!(item, Item::Problem(path, _) if met.binary_search(path).is_err()));
@@ -103,7 +104,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
             let why = artifact.reasons().next().unwrap_or_default().to_owned();
             bars.pause(|| eprintln!("mverify: {}: {}", plain::path(&artifact.path), plain::whole(&why)));
         }
-        all.push(inspected(&args.path, artifact, &limits));
+        all.push(inspected(&args.path, reach.as_ref(), artifact, &limits));
         ControlFlow::Continue(())
     });
     drop(bars);
@@ -127,10 +128,10 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
     Ok(Exit::of(verdict))
 }
 
-fn inspected(root: &Path, artifact: Artifact, limits: &Limits) -> Inspected {
+fn inspected(root: &Path, reach: Option<&Reach>, artifact: Artifact, limits: &Limits) -> Inspected {
     let below = artifact.path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
     let path = below.or_else(|| artifact.path.file_name().map(Path::new)).unwrap_or(&artifact.path);
-    let contents = contents(&artifact, limits);
+    let contents = contents(&artifact, reach, limits);
     Inspected {
         path: path.to_string_lossy().into_owned(),
         format: artifact.format.to_owned(),
@@ -154,10 +155,10 @@ fn inspected(root: &Path, artifact: Artifact, limits: &Limits) -> Inspected {
 }
 
 /// Members and globals, from a second look at the file: what they say is shown, and nothing is decided by it.
-fn contents(artifact: &Artifact, limits: &Limits) -> Contents {
+fn contents(artifact: &Artifact, reach: Option<&Reach>, limits: &Limits) -> Contents {
     let options = OpenOptions { max_file_bytes: limits.max_file_bytes, ..OpenOptions::default() };
     let read = !artifact.digests.is_empty() && artifact.path.as_os_str() != "-";
-    let source = if read { FileSource::open(&artifact.path, &options).ok() } else { None };
+    let source = reach.filter(|_| read).and_then(|reach| reach.open(&artifact.path, &options).ok());
     source.map(|source| inspect::contents(&View::new(&source), artifact.format, limits)).unwrap_or_default()
 }
 

@@ -69,7 +69,7 @@ pub fn read(path: &Path) -> Result<Lock> {
 fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     let (root, origin) = place(&args.path)?;
     let mut items = walk(&root);
-    items.retain(|item| !matches!(item, Item::File(path) if same(path, &args.output)));
+    items.retain(|item| !matches!(item, Item::File(path, _) if same(path, &args.output)));
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);

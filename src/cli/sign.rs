@@ -207,7 +207,8 @@ fn scanned(
         None => builder.digests(&[algorithm]),
     };
     let verifier = builder.build()?;
-    let items: Vec<Item> = files.values().map(|path| Item::File(path.clone())).collect();
+    let reach = mverify::walk::reach(&args.path)?;
+    let items: Vec<Item> = files.values().map(|path| Item::File(path.clone(), reach.clone())).collect();
     let mut found = BTreeMap::new();
     let (mut bad, mut unknown) = (0_usize, 0_usize);
     let _ = verifier.verify_items(items, &Expectations::default(), &(), |artifact| {

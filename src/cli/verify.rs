@@ -11,6 +11,7 @@ use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
 use mverify::rule::trust::UNTRUSTED;
 use mverify::scan::Settings;
+use mverify::source::Reach;
 use mverify::trust::{Anchor, Certificate, Check, How, PublicKey};
 use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let look = Look { single: false, terse: true };
     // what is to be verified is looked up only where something is to be written
     let mut items = if args.output.is_empty() { Vec::new() } else { walk(&args.path) };
-    items.push(Item::File(bundle.clone()));
+    items.push(Item::File(bundle.clone(), Reach::Anywhere));
     let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {

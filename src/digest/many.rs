@@ -225,12 +225,8 @@ mod parallel {
         P: Fn(J) -> Prepared<S, C, R> + Sync,
         F: Fn(C, S, Result<Passed, PassError>) -> R + Sync,
     {
-        let gate = Gate {
-            delivered: AtomicUsize::new(0),
-            waiting: Mutex::new(()),
-            moved: Condvar::new(),
-            stop: worker.stop,
-        };
+        let gate =
+            Gate { delivered: AtomicUsize::new(0), waiting: Mutex::new(()), moved: Condvar::new(), stop: worker.stop };
         let jobs = Mutex::new(jobs.enumerate().peekable());
         let next = |wait: bool| {
             let mut queue = lock(&jobs);

@@ -11,7 +11,7 @@ use crate::outcome::{Outcome, Verdict};
 use crate::report::{Artifact, Integrity, NOT_SCANNED, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::{Scan, Settings};
-use crate::source::{FileSource, OpenOptions, ReadAt, View};
+use crate::source::{FileSource, OpenOptions, Reach, ReadAt, View};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -99,17 +99,18 @@ impl<'m> Comparison<'m> {
         watch: &dyn Watch,
         sink: impl FnMut(Artifact) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let (reach, places) = places(root, self.source.manifest, self.tolerance);
         digest::many(
             pool,
-            places(root, self.source.manifest, self.tolerance).into_iter(),
-            |place| self.prepare(place),
+            places.into_iter(),
+            |place| self.prepare(place, &reach),
             |(path, expected), file: FileSource, passed| self.compared(path, expected, &file, passed),
             watch,
             sink,
         )
     }
 
-    fn prepare(&self, place: Place<'m>) -> Prepared<FileSource, (PathBuf, &'m Expected), Artifact> {
+    fn prepare(&self, place: Place<'m>, reach: &Reach) -> Prepared<FileSource, (PathBuf, &'m Expected), Artifact> {
         let Place { path, kind } = place;
         let done = |status, finding| Prepared::Done(self.artifact(path.clone(), 0, status, vec![finding]));
         let (expected, link) = match kind {
@@ -119,9 +120,9 @@ impl<'m> Comparison<'m> {
                 return done(Status::Extra, Finding::new(&rules::EXTRA, "the manifest does not list it"));
             }
             Kind::Problem(finding) => return done(Status::NotCovered, finding),
-            Kind::Doubtful { claimed } => return Prepared::Done(self.doubtful(path, claimed)),
+            Kind::Doubtful { claimed } => return Prepared::Done(self.doubtful(path, reach, claimed)),
         };
-        let file = match self.open(&path, link) {
+        let file = match self.open(&path, reach, link) {
             Ok(file) => file,
             Err(finding) => return done(Status::NotCovered, finding),
         };
@@ -138,10 +139,10 @@ impl<'m> Comparison<'m> {
         }
     }
 
-    fn open(&self, path: &Path, follow: bool) -> Result<FileSource, Finding> {
+    fn open(&self, path: &Path, reach: &Reach, follow: bool) -> Result<FileSource, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
         let options = OpenOptions { follow, map: self.map, lease: false, max_file_bytes };
-        FileSource::open(path, &options).map_err(|error| Finding::from(&error))
+        reach.open(path, &options).map_err(|error| Finding::from(&error))
     }
 
     /// An artifact whose content was read.
@@ -194,11 +195,11 @@ impl<'m> Comparison<'m> {
     }
 
     /// A file that is not listed: tolerated only if neither its content nor its name is one that loaders act on.
-    fn doubtful(&self, path: PathBuf, claimed: bool) -> Artifact {
+    fn doubtful(&self, path: PathBuf, reach: &Reach, claimed: bool) -> Artifact {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let by_name = name.rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
         let by_name = by_name.is_some_and(|last| LOADED_BY_NAME.contains(&last.as_str()));
-        let (identity, inert, size) = match self.open(&path, false) {
+        let (identity, inert, size) = match self.open(&path, reach, false) {
             Ok(file) => {
                 let mut scan = Scan::new(self.settings);
                 let identity = format::examine(&View::new(&file), &name, &mut scan);

@@ -20,9 +20,9 @@ use super::lock::Lock;
 use crate::budget::Limits;
 use crate::digest::{Algorithm, Digest};
 use crate::report::Trust;
-use crate::source::{FileSource, OpenOptions, ReadAt};
+use crate::source::{OpenOptions, Reach, ReadAt};
 use crate::walk::Item;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -80,7 +80,13 @@ pub struct Named {
 pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits: &Limits) -> Expectations {
     let mut gathering = Gathering {
         expected: Expectations::default(),
-        known: items.iter().map(|item| item.path().to_owned()).collect(),
+        known: items
+            .iter()
+            .map(|item| match item {
+                Item::File(path, reach) => (path.clone(), reach.clone()),
+                other => (other.path().to_owned(), Reach::Anywhere),
+            })
+            .collect(),
         missing: Vec::new(),
     };
     if let Some(digest) = wanted.sha256 {
@@ -128,8 +134,8 @@ enum Absent {
 /// Expectations in the making.
 struct Gathering {
     expected: Expectations,
-    /// Paths of all items.
-    known: HashSet<PathBuf>,
+    /// Paths of all items, and how far links on the way may lead.
+    known: HashMap<PathBuf, Reach>,
     /// Files that are expected and not there.
     missing: Vec<Item>,
 }
@@ -141,17 +147,23 @@ impl Gathering {
 
     /// Adds a claim about a file that is checked or, unless `absent` says to ignore that, is not there.
     fn claim(&mut self, source: usize, path: PathBuf, claim: Claim, absent: Absent) {
-        if !self.known.contains(&path) {
+        if !self.known.contains_key(&path) {
             // a file that was not asked for, or one behind a link to a directory, which a walk does not follow
             let behind = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
             if absent == Absent::Ignored || (behind && absent == Absent::Missing) {
                 return;
             }
             let finding = self.expected.is_missing(&path, source, behind);
-            self.known.insert(path.clone());
+            self.known.insert(path.clone(), Reach::Anywhere);
             self.missing.push(Item::Problem(path.clone(), finding));
         }
         self.expected.claim(source, path, claim);
+    }
+
+    /// The bytes of a small regular file; `None` if it cannot be read, or is larger than `limit`. Of a file among the items
+    /// as the walk found it, else wherever the path leads.
+    fn read(&self, path: &Path, limit: u64) -> Option<Vec<u8>> {
+        whole(self.known.get(path).unwrap_or(&Reach::Anywhere), path, limit)
     }
 
     /// Puts the missing files behind the others, sorted.
@@ -183,8 +195,12 @@ pub(super) fn path_of(name: &[u8]) -> Option<PathBuf> {
 
 /// The bytes of a small regular file; `None` if it cannot be read, or is larger than `limit`.
 pub(super) fn read(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    whole(&Reach::Anywhere, path, limit)
+}
+
+fn whole(reach: &Reach, path: &Path, limit: u64) -> Option<Vec<u8>> {
     let options = OpenOptions { max_file_bytes: limit, ..OpenOptions::default() };
-    let source = FileSource::open(path, &options).ok()?;
+    let source = reach.open(path, &options).ok()?;
     let bytes = source.copy(0..ReadAt::len(&source)).ok()?.into_owned();
     source.settle().ok()?;
     Some(bytes)

@@ -82,6 +82,14 @@ pub fn snapshot(directory: &Path) -> Result<Option<Snapshot>, String> {
     Ok(Some(Snapshot { origin: Origin { repo, commit }, root }))
 }
 
+/// The stores of blobs that links below a directory of a cache lead to: that of its repository, and the one that all
+/// repositories of the cache share. They need not exist.
+pub fn stores(directory: &Path) -> Vec<PathBuf> {
+    let Ok(canonical) = fs::canonicalize(directory) else { return Vec::new() };
+    let Some((repo, _)) = repository(&canonical) else { return Vec::new() };
+    [Some(repo), repo.parent()].into_iter().flatten().map(|above| above.join("blobs")).collect()
+}
+
 /// What an etag says about the content that is kept under it.
 pub fn etag(etag: &str) -> Option<Claim> {
     let algorithm = match etag.len() {

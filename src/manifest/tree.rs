@@ -9,6 +9,9 @@ use super::oms::{Expected, Manifest, name};
 use crate::error::plain_words;
 use crate::finding::{Finding, shown};
 use crate::rule::{self, trust as rules};
+use crate::source::beneath::{self, LeadsOut};
+use crate::source::{Beneath, Reach};
+use crate::walk::reach;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -64,19 +67,26 @@ pub enum Kind<'m> {
     Problem(Finding),
 }
 
-/// Everything that `root` and `manifest` name, sorted by path.
-pub fn places<'m>(root: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> Vec<Place<'m>> {
+/// Everything that `root` and `manifest` name, sorted by path, and how far links on the way may lead.
+pub fn places<'m>(root: &Path, manifest: &'m Manifest, tolerance: &Tolerance) -> (Reach, Vec<Place<'m>>) {
     let problem = |finding| vec![Place { path: root.to_owned(), kind: Kind::Problem(finding) }];
-    match fs::metadata(root) {
-        Err(error) => problem(Finding::new(&rule::format::UNREADABLE, plain_words(&error))),
-        Ok(meta) if meta.is_dir() => {
+    let (reach, file) = match reach(root).and_then(|reach| Ok((reach, fs::metadata(root)?.is_file()))) {
+        Ok(found) => found,
+        Err(error) => {
+            let places = problem(Finding::new(&rule::format::UNREADABLE, plain_words(&error)));
+            return (Reach::Anywhere, places);
+        }
+    };
+    let places = match &reach {
+        Reach::Beneath(bounds) => {
             let own = tolerance.own.as_deref().and_then(|own| fs::canonicalize(own).ok());
-            let walk = Walk { root, manifest, tolerance, own, bounds: bounds(root), places: Vec::new() };
+            let walk = Walk { root, manifest, tolerance, own, bounds, places: Vec::new() };
             walk.run()
         }
-        Ok(meta) if meta.is_file() => single(root, manifest, tolerance),
-        Ok(_) => problem(Finding::new(&rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")),
-    }
+        Reach::Anywhere if file => single(root, manifest, tolerance),
+        Reach::Anywhere => problem(Finding::new(&rule::tree::SPECIAL_FILE, "it is a pipe, socket or device")),
+    };
+    (reach, places)
 }
 
 /// A model of one file: listed as `.`, or by its name.
@@ -113,7 +123,7 @@ pub fn to_be_signed(root: &Path, tolerance: &Tolerance) -> Result<BTreeMap<Strin
         subject: String::new(),
     };
     let mut files = BTreeMap::new();
-    for Place { path, kind } in places(root, &nothing, tolerance) {
+    for Place { path, kind } in places(root, &nothing, tolerance).1 {
         if let Kind::Problem(finding) = kind {
             return Err((path, finding.message));
         }
@@ -134,7 +144,7 @@ struct Walk<'a, 'm> {
     manifest: &'m Manifest,
     tolerance: &'a Tolerance,
     own: Option<PathBuf>,
-    bounds: Vec<PathBuf>,
+    bounds: &'a Beneath,
     places: Vec<Place<'m>>,
 }
 
@@ -209,22 +219,17 @@ impl<'m> Walk<'_, 'm> {
 
     fn link(&self, path: &Path, name: Option<&str>, listed: Option<(&'m str, &'m Expected)>) -> Kind<'m> {
         let refuse = |why: &str| Kind::Problem(Finding::new(&rules::LINK, why));
-        let meta = fs::metadata(path);
-        match (fs::canonicalize(path), meta) {
-            (Ok(_), Ok(meta)) if meta.is_dir() => refuse("a link to a directory can be pointed elsewhere at any time"),
-            _ if !(self.manifest.allow_symlinks && self.tolerance.allow_symlinks) => {
-                Kind::Problem(link_refused(self.manifest, self.tolerance))
-            }
-            (Ok(target), Ok(meta)) => {
-                if !self.bounds.iter().any(|bound| target.starts_with(bound)) {
-                    return refuse("the link leads out of the model");
-                }
-                match meta.is_file() {
-                    true => self.file(name, listed, true),
-                    false => refuse("the link leads to something that is not a file"),
-                }
-            }
-            _ => refuse("the link leads nowhere"),
+        if fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
+            return refuse("a link to a directory can be pointed elsewhere at any time");
+        }
+        if !(self.manifest.allow_symlinks && self.tolerance.allow_symlinks) {
+            return Kind::Problem(link_refused(self.manifest, self.tolerance));
+        }
+        match self.bounds.look(path) {
+            Ok(found) if found.kind == beneath::Kind::File => self.file(name, listed, true),
+            Ok(_) => refuse("the link leads to something that is not a file"),
+            Err(error) if LeadsOut::is(&error) => refuse("the link leads out of the model"),
+            Err(_) => refuse("the link leads nowhere"),
         }
     }
 
@@ -256,24 +261,6 @@ fn link_refused(manifest: &Manifest, tolerance: &Tolerance) -> Finding {
         (true, _) => "a link; the model was signed with links, and --allow-symlinks was not given",
     };
     Finding::new(&rules::LINK, why)
-}
-
-/// Where links may lead: into the model and, for a snapshot of a Hugging Face cache, to the cache's blobs.
-fn bounds(root: &Path) -> Vec<PathBuf> {
-    let Ok(root) = fs::canonicalize(root) else { return Vec::new() };
-    let mut bounds = vec![root.clone()];
-    let named = |path: &Path, what: &dyn Fn(&str) -> bool| path.file_name().and_then(OsStr::to_str).is_some_and(what);
-    // <cache>/models--org--name/snapshots/<commit>: links go to ../../blobs and, since hub 2.4, on to <cache>/blobs
-    if let Some(snapshots) = root.parent()
-        && let Some(repository) = snapshots.parent()
-        && named(snapshots, &|name| name == "snapshots")
-        && named(repository, &|name| ["models--", "datasets--", "spaces--"].iter().any(|kind| name.starts_with(kind)))
-    {
-        bounds.extend(fs::canonicalize(repository.join("blobs")));
-        let shared = repository.parent().map(|cache| cache.join("blobs"));
-        bounds.extend(shared.and_then(|shared| fs::canonicalize(shared).ok()));
-    }
-    bounds
 }
 
 /// The words for a file whose digest differs.

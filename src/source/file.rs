@@ -6,6 +6,7 @@
 //! were ([`ReadAt::settle`]); and where the system grants it, a read lease tells of writers at once of files that take more
 //! than one read.
 
+use super::beneath::LeadsOut;
 use super::lease::Lease;
 use super::pages::{PAGE, Pages};
 use super::{Changed, ReadAt, Window};
@@ -66,9 +67,19 @@ pub struct FileSource {
 impl FileSource {
     /// Opens a regular file for reading. Never waits for a FIFO, never becomes a controlling terminal's reader.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<FileSource, Error> {
+        Self::from_opened(path, options, open_flags(options.follow).open(path))
+    }
+
+    /// Goes on with what opening `path` gave.
+    pub(super) fn from_opened(
+        path: &Path,
+        options: &OpenOptions,
+        opened: io::Result<File>,
+    ) -> Result<FileSource, Error> {
         let doing = |doing| move |source| Error::Io { path: path.to_owned(), doing, source };
-        let file = match open_flags(options.follow).open(path) {
+        let file = match opened {
             Ok(file) => file,
+            Err(error) if LeadsOut::is(&error) => return Err(Error::LeadsOut { path: path.to_owned() }),
             // What cannot be opened at all may still have a kind that explains it better (a socket, a link).
             Err(error) => {
                 let kind = std::fs::symlink_metadata(path).ok().and_then(|found| irregular(&found, options.follow));

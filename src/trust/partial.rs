@@ -16,7 +16,7 @@ use crate::manifest::tree::{Kind, Place, places};
 use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, PART_OF_FILE, Status};
 use crate::rule::{Severity, trust as rules};
-use crate::source::{FileSource, OpenOptions, ReadAt, View};
+use crate::source::{OpenOptions, Reach, ReadAt, View};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -35,12 +35,13 @@ impl Check<'_> {
         let source = Source { manifest: &manifest, name: source, trust: verified.trust, signer: verified.signer };
         let mut wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let (mut closed, mut looked) = (Vec::new(), 0_usize);
-        for Place { path, kind } in places(self.model, &manifest, &tolerance) {
+        let (reach, places) = places(self.model, &manifest, &tolerance);
+        for Place { path, kind } in places {
             if self.settings.stop.is_set() {
                 return ControlFlow::Break(());
             }
             let Kind::Listed { name, link, .. } = kind else { continue };
-            let part = Part { check: self, source: &source, path };
+            let part = Part { check: self, source: &source, reach: &reach, path };
             match part.look(name, link, names) {
                 Ok(None) => looked += 1,
                 Ok(Some((found, artifact))) => {
@@ -62,7 +63,7 @@ impl Check<'_> {
             let more = if closed.len() > 1 { format!(" and {} more", closed.len() - 1) } else { String::new() };
             message.push_str(&format!(", not {}{more}: {}", shown(&first.to_string_lossy()), RangeError::Whole));
         }
-        let nowhere = Part { check: self, source: &source, path: self.model.to_owned() };
+        let nowhere = Part { check: self, source: &source, reach: &reach, path: self.model.to_owned() };
         sink(nowhere.artifact(0, Status::NotCovered, None, vec![Finding::new(&rules::RANGE_UNPROVEN, message)]))
     }
 }
@@ -80,6 +81,7 @@ impl Status {
 struct Part<'a> {
     check: &'a Check<'a>,
     source: &'a Source<'a>,
+    reach: &'a Reach,
     path: PathBuf,
 }
 
@@ -90,7 +92,7 @@ impl Part<'_> {
         let open = |path: &Path, follow| {
             let options =
                 OpenOptions { follow, max_file_bytes: settings.limits.max_file_bytes, ..OpenOptions::default() };
-            FileSource::open(path, &options)
+            self.reach.open(path, &options)
         };
         let file = open(&self.path, link).map_err(|error| RangeError::Io(error.reason()))?;
         let size = file.len();

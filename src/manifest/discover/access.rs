@@ -25,7 +25,7 @@ impl Gathering {
         let named: HashSet<&Path> = roots.iter().map(PathBuf::as_path).collect();
         let mut directories: HashSet<PathBuf> = HashSet::new();
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, _) = item else { continue };
             self.entry(path, path, access);
             let mut at = path.as_path();
             while !named.contains(at) {

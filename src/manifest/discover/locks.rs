@@ -1,6 +1,6 @@
 //! Locks: those that the user named, and those that lie beside the files.
 
-use super::{Absent, Gathering, LARGEST, Named, Wanted, read};
+use super::{Absent, Gathering, LARGEST, Named, Wanted};
 use crate::digest::Algorithm;
 use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
@@ -37,7 +37,7 @@ impl Gathering {
     /// Takes what locks say that lie in the directories, or beside the files that were named.
     pub(super) fn discovered_locks(&mut self, roots: &[PathBuf], items: &[Item], wanted: &Wanted) {
         let among = items.iter().filter_map(|item| match item {
-            Item::File(path) if path.file_name().is_some_and(|name| name == lock::NAME) => Some(path.clone()),
+            Item::File(path, _) if path.file_name().is_some_and(|name| name == lock::NAME) => Some(path.clone()),
             _ => None,
         });
         let beside = roots.iter().filter(|root| !root.is_dir()).filter_map(|root| {
@@ -51,7 +51,7 @@ impl Gathering {
                 continue;
             }
             let Some(directory) = path.parent() else { continue };
-            let Some(bytes) = read(&path, LARGEST) else { continue };
+            let Some(bytes) = self.read(&path, LARGEST) else { continue };
             let lock = match Lock::parse(&bytes) {
                 Ok(lock) => lock,
                 Err(defect) => {
@@ -62,7 +62,7 @@ impl Gathering {
             };
             let source = self.lock_source(&path, &lock, Trust::SelfAsserted);
             // under a directory that was walked everything was met; beside a file, only that file was asked for
-            let absent = match (self.known.contains(&path), roots.contains(&path)) {
+            let absent = match (self.known.contains_key(&path), roots.contains(&path)) {
                 (true, false) => Absent::Unmet,
                 (true, true) => Absent::Missing,
                 (false, _) => Absent::Ignored,

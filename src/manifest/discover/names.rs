@@ -20,7 +20,7 @@ impl Gathering {
         let mut directories: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
         let mut folders: HashMap<PathBuf, bool> = HashMap::new();
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, _) = item else { continue };
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
             let resolved = directories.entry(parent.to_owned()).or_insert_with(|| {
                 fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok()
@@ -58,7 +58,7 @@ impl Gathering {
             };
             if downloaded {
                 let note = hub::note_of(folder, &below);
-                if !self.known.contains(&note) && note.is_file() {
+                if !self.known.contains_key(&note) && note.is_file() {
                     return hub::noted(&note).map(|(_, claim)| (path.to_owned(), claim));
                 }
             }

@@ -1,7 +1,7 @@
 //! Signed manifests: the one that was named, or those that lie beside or inside what is checked. Where nobody was named to
 //! trust, whatever they say is only self-asserted: it can fail a file, and a match proves no origin.
 
-use super::{Absent, Gathering, LARGEST, Signers, read};
+use super::{Absent, Gathering, LARGEST, Signers};
 use crate::finding::Finding;
 use crate::manifest::expected::{Claim, Claimed, Source, World};
 use crate::manifest::oms::{Expected, Manifest, name};
@@ -19,7 +19,7 @@ impl Gathering {
     pub(super) fn signed(&mut self, roots: &[PathBuf], items: &[Item], signers: Option<&Signers>) {
         let named = signers.and_then(|signers| signers.bundle.clone());
         let met = items.iter().filter_map(|item| match item {
-            Item::File(path) if is_bundle_name(path) => Some(path.clone()),
+            Item::File(path, _) if is_bundle_name(path) => Some(path.clone()),
             _ => None,
         });
         let beside = roots.iter().flat_map(|root| discover(root));
@@ -47,7 +47,7 @@ impl Gathering {
         items: &[Item],
         bundles: &BTreeSet<PathBuf>,
     ) -> bool {
-        let Some(text) = read(path, if is_named { MOST_BYTES } else { LARGEST }) else {
+        let Some(text) = self.read(path, if is_named { MOST_BYTES } else { LARGEST }) else {
             if is_named {
                 self.tell(path, Finding::new(&crate::rule::format::UNREADABLE, "the manifest cannot be read"));
             }
@@ -118,7 +118,7 @@ impl Gathering {
 
     /// Tells something about a bundle, whether it is among the files that are checked or not.
     fn tell(&mut self, bundle: &Path, finding: Finding) {
-        if self.known.contains(bundle) {
+        if self.known.contains_key(bundle) {
             self.expected.note(bundle, finding);
         } else if finding.rule.effect != Effect::Note {
             self.missing.push(Item::Problem(bundle.to_owned(), finding));

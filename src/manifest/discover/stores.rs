@@ -40,7 +40,7 @@ impl Gathering {
         let mut listed: HashMap<PathBuf, HashSet<PathBuf>> = HashMap::new();
         let mut left = MOST;
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, _) = item else { continue };
             let Some((layout, root)) = store_of(path) else { continue };
             let known = listed.entry(root.clone()).or_default();
             let mut waiting = vec![path.clone()];

@@ -1,6 +1,6 @@
 //! Lists of checksums: beside a file, or for a directory.
 
-use super::{Absent, Gathering, LARGEST, below, read};
+use super::{Absent, Gathering, LARGEST, below};
 use crate::digest::Algorithm;
 use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
@@ -78,7 +78,7 @@ impl List {
 /// The lists among the items and beside the files that were named, in this order, each once.
 fn lists(roots: &[PathBuf], items: &[Item]) -> Vec<List> {
     let among = items.iter().filter_map(|item| match item {
-        Item::File(path) => List::of(path),
+        Item::File(path, _) => List::of(path),
         _ => None,
     });
     let mut lists: Vec<List> = among.collect();
@@ -111,7 +111,7 @@ impl Gathering {
     }
 
     fn list(&mut self, list: &List) {
-        let Some(bytes) = read(&list.path, LARGEST) else { return };
+        let Some(bytes) = self.read(&list.path, LARGEST) else { return };
         let reading = Reading {
             algorithm: list.algorithm,
             sidecar_of: list.sidecar_of.as_ref().map(|name| name.clone().into_bytes()),
@@ -134,7 +134,7 @@ impl Gathering {
             self.expected.speaks_for(source, &directory);
         }
         // A list that was itself met speaks about files that are not there; one that was only looked up does not.
-        let absent = if self.known.contains(&list.path) { Absent::Missing } else { Absent::Ignored };
+        let absent = if self.known.contains_key(&list.path) { Absent::Missing } else { Absent::Ignored };
         let mut unsafe_names = 0;
         for line in &sums.lines {
             let Some(path) = below(&directory, &line.name) else {

@@ -1,6 +1,6 @@
 //! What git recorded about the files of its working tree.
 
-use super::{Absent, Gathering, LARGEST, read};
+use super::{Absent, Gathering, LARGEST};
 use crate::digest::Digest;
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::git;
@@ -24,7 +24,7 @@ impl Gathering {
         let mut directories: HashMap<PathBuf, Option<(PathBuf, PathBuf)>> = HashMap::new();
         let mut trees: HashMap<PathBuf, Option<Tree>> = HashMap::new();
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, _) = item else { continue };
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
             let resolved = directories.entry(parent.to_owned()).or_insert_with(|| {
                 let directory = fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok()?;
@@ -38,7 +38,7 @@ impl Gathering {
             let Some((directory, root)) = resolved else { continue };
             let full = directory.join(name);
             if !trees.contains_key(root) {
-                let tracked = read(&root.join(".git/index"), LARGEST).and_then(|bytes| git::index(&bytes));
+                let tracked = self.read(&root.join(".git/index"), LARGEST).and_then(|bytes| git::index(&bytes));
                 let tree = tracked.map(|tracked| {
                     (self.source("git index", Trust::SelfAsserted, World::Named), tracked.into_iter().collect())
                 });

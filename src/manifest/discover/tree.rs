@@ -1,6 +1,6 @@
 //! What the files of a directory say about each other: indexes and their shards, twins, and names that collide.
 
-use super::{Absent, Gathering, LARGEST, below, read};
+use super::{Absent, Gathering, LARGEST, below};
 use crate::budget::Limits;
 use crate::finding::{Finding, shown};
 use crate::inspect;
@@ -8,7 +8,7 @@ use crate::manifest::expected::{Claim, World};
 use crate::manifest::index::{self, Shards};
 use crate::report::Trust;
 use crate::rule::integrity as rules;
-use crate::source::{FileSource, OpenOptions, View};
+use crate::source::{OpenOptions, View};
 use crate::walk::Item;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -26,12 +26,12 @@ impl Gathering {
         let mut listed: HashSet<PathBuf> = HashSet::new();
         let mut families: HashMap<(PathBuf, String, String), String> = HashMap::new();
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, _) = item else { continue };
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if !is_index(name) {
                 continue;
             }
-            let shards = match read(path, LARGEST).and_then(|text| index::parse(&text)) {
+            let shards = match self.read(path, LARGEST).and_then(|text| index::parse(&text)) {
                 None => continue,
                 Some(Ok(shards)) => shards,
                 Some(Err(why)) => {
@@ -77,7 +77,7 @@ impl Gathering {
     /// Takes what `.safetensors` files say about the same weights in another format beside them.
     pub(super) fn twins(&mut self, items: &[Item], limits: &Limits) {
         for item in items {
-            let Item::File(path) = item else { continue };
+            let Item::File(path, reach) = item else { continue };
             if path.extension().is_none_or(|extension| extension != "safetensors") {
                 continue;
             }
@@ -85,12 +85,12 @@ impl Gathering {
             if path.file_name().is_some_and(|name| name == "model.safetensors") {
                 twins.push(path.with_file_name("pytorch_model.bin"));
             }
-            twins.retain(|twin| self.known.contains(twin));
+            twins.retain(|twin| self.known.contains_key(twin));
             if twins.is_empty() {
                 continue;
             }
             let options = OpenOptions { max_file_bytes: limits.max_file_bytes, ..OpenOptions::default() };
-            let Ok(source) = FileSource::open(path, &options) else { continue };
+            let Ok(source) = reach.open(path, &options) else { continue };
             let Some(tensors) = inspect::tensors(&View::new(&source), "safetensors", limits) else { continue };
             let tensors = Arc::new(tensors);
             let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
