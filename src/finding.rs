@@ -1,5 +1,6 @@
 //! A finding: one rule met at one place of one artifact.
 
+use crate::digest::PassError;
 use crate::error::Error;
 use crate::rule::{self, Rule, Severity};
 
@@ -31,6 +32,17 @@ impl From<&Error> for Finding {
             _ => &rule::format::UNREADABLE,
         };
         Finding::new(rule, error.reason())
+    }
+}
+
+/// What a pass over a file that gave no result means for its verdict.
+impl From<PassError> for Finding {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
+            PassError::Cancelled => Finding::new(&rule::run::STOPPED, "the run was stopped before it was read"),
+            error => Finding::new(&rule::format::UNREADABLE, error.to_string()),
+        }
     }
 }
 

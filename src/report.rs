@@ -97,6 +97,25 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// An artifact of which nothing is known but its size in bytes and what was found; the rest is set with
+    /// `..Artifact::not_scanned(…)`. A finding below `fail_on` does not make it bad.
+    pub fn not_scanned(path: impl Into<PathBuf>, size: u64, mut findings: Vec<Finding>, fail_on: Severity) -> Self {
+        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        Artifact {
+            path: path.into(),
+            format: NOT_SCANNED,
+            role: Role::Opaque,
+            size,
+            digests: Digests::default(),
+            shards: Vec::new(),
+            outcome: Outcome::judge(&findings, fail_on),
+            findings,
+            weights_only: Vec::new(),
+            loading: String::new(),
+            integrity: Vec::new(),
+            tensors: None,
+        }
+    }
     /// Why the artifact is not `ok` or not complete: the messages of the findings that lowered it.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
         self.findings.iter().filter(|f| f.rule.effect != crate::rule::Effect::Note).map(|f| f.message.as_str())

@@ -10,7 +10,6 @@ use crate::inspect;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
-use crate::outcome::Outcome;
 use crate::policy::matches;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
@@ -47,16 +46,7 @@ pub enum Proof {
 /// ```
 #[derive(Debug)]
 pub struct Verifier {
-    settings: Settings,
-    algorithms: Vec<Algorithm>,
-    sharding: Option<Sharding>,
-    fail_on: Severity,
-    required: Vec<Proof>,
-    wanted: Wanted,
-    describe: bool,
-    outlines: bool,
-    formats: Vec<Vec<String>>,
-    map: bool,
+    how: Builder,
     pool: Pool,
 }
 
@@ -188,32 +178,8 @@ impl Builder {
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
     pub fn build(self) -> Result<Verifier, Error> {
-        let Builder {
-            settings,
-            algorithms,
-            sharding,
-            fail_on,
-            required,
-            wanted,
-            describe,
-            outlines,
-            formats,
-            map,
-            threads,
-        } = self;
-        Ok(Verifier {
-            settings,
-            algorithms,
-            sharding,
-            fail_on,
-            required,
-            wanted,
-            describe,
-            outlines,
-            formats,
-            map,
-            pool: Pool::new(threads)?,
-        })
+        let pool = Pool::new(self.threads)?;
+        Ok(Verifier { how: self, pool })
     }
 }
 
@@ -249,28 +215,38 @@ impl Verifier {
 
     /// Verifies bytes in memory. `name` is only used to notice a name that lies, and by torch's own dispatch.
     pub fn verify_bytes(&self, name: &str, bytes: &[u8]) -> Artifact {
-        let source = bytes.to_vec();
         let path = Path::new(name);
-        let wanted = Wanted { discover: false, ..self.wanted.clone() };
-        let expected = gather(
-            &[path.to_owned()],
-            &mut vec![Item::File(path.to_owned(), Reach::Anywhere)],
-            &wanted,
-            &self.settings.limits,
-        );
-        let parsed = self.parse(&View::new(&source), name, expected.wants_tensors(path));
-        let plan = self.plan(path, &parsed, &expected);
-        let passed = digest::pass(&source, &plan, &self.pool, &());
-        self.conclude(path, ReadAt::len(&source), parsed, plan, passed, &expected)
+        let wanted = Wanted { discover: false, ..self.how.wanted.clone() };
+        let mut items = vec![Item::File(path.to_owned(), Reach::Anywhere)];
+        let expected = gather(&[path.to_owned()], &mut items, &wanted, &self.how.settings.limits);
+        self.verify_source(path, &bytes, &expected, &())
+    }
+
+    /// Verifies bytes that can be read at any offset, as job 0 of `watch`. `path` is the name they go by in `expected` and
+    /// in the artifact; it is not opened.
+    pub fn verify_source(
+        &self,
+        path: &Path,
+        source: &dyn ReadAt,
+        expected: &Expectations,
+        watch: &dyn Watch,
+    ) -> Artifact {
+        match self.examine(path, source, expected) {
+            Err(artifact) => *artifact,
+            Ok((parsed, plan)) => {
+                let passed = digest::pass(source, &plan, &self.pool, watch);
+                self.conclude(path, source.len(), parsed, plan, passed, expected)
+            }
+        }
     }
 
     /// Gathers what is expected of items that were found under `roots`: what was pinned, and what lies beside the files.
     /// Files that are expected and not there become items. Nothing is gathered where nothing is hashed.
     pub fn gather(&self, roots: &[PathBuf], items: &mut Vec<Item>) -> Expectations {
-        if self.algorithms.is_empty() {
+        if self.how.algorithms.is_empty() {
             Expectations::default()
         } else {
-            gather(roots, items, &self.wanted, &self.settings.limits)
+            gather(roots, items, &self.how.wanted, &self.how.settings.limits)
         }
     }
 
@@ -313,45 +289,61 @@ impl Verifier {
             Ok(source) => source,
             Err(finding) => return Prepared::Done(self.refused(&path, finding, expected)),
         };
+        match self.examine(&path, &source, expected) {
+            Ok((parsed, plan)) => Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) },
+            Err(artifact) => Prepared::Done(*artifact),
+        }
+    }
+
+    /// Parses, and says what is to be hashed. A parser that panics is our defect, and must not become a green result or
+    /// take the other files down with it: then the artifact is the result.
+    fn examine(
+        &self,
+        path: &Path,
+        source: &dyn ReadAt,
+        expected: &Expectations,
+    ) -> Result<(Parsed, Plan), Box<Artifact>> {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        // A parser that panics is our defect, and must not become a green result or take the other files down with it.
-        let tensors = expected.wants_tensors(&path);
-        let parsed = catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(&source), &name, tensors)));
-        let Ok(parsed) = parsed else {
-            let finding = Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed");
-            return Prepared::Done(self.refused(&path, finding, expected));
-        };
-        let plan = self.plan(&path, &parsed, expected);
-        Prepared::Hash { source, plan: plan.clone(), carry: (path, parsed, plan) }
+        let tensors = expected.wants_tensors(path);
+        match catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(source), &name, tensors))) {
+            Ok(parsed) => {
+                let plan = self.plan(path, &parsed, expected);
+                Ok((parsed, plan))
+            }
+            Err(_) => {
+                let finding = Finding::new(&rule::run::INTERNAL, "a check of mverify itself failed");
+                Err(Box::new(self.refused(path, finding, expected)))
+            }
+        }
     }
 
     fn open(&self, path: &Path, reach: &Reach) -> Result<Source, Finding> {
-        let max_file_bytes = self.settings.limits.max_file_bytes;
-        let options = OpenOptions { follow: true, map: self.map, lease: true, max_file_bytes };
+        let max_file_bytes = self.how.settings.limits.max_file_bytes;
+        let options = OpenOptions { follow: true, map: self.how.map, lease: true, max_file_bytes };
         reach.open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
-        let mut algorithms = self.algorithms.clone();
+        let mut algorithms = self.how.algorithms.clone();
         algorithms.extend(expected.algorithms(path));
         let mut shards = expected.shardings(path);
-        shards.extend(self.sharding);
+        shards.extend(self.how.sharding);
         Plan { algorithms, crcs: parsed.deferred.clone(), shards }
     }
 
     fn parse(&self, view: &View<'_>, name: &str, tensors: bool) -> Parsed {
-        let mut scan = Scan::new(&self.settings);
+        let mut scan = Scan::new(&self.how.settings);
         let identity = format::examine(view, name, &mut scan);
-        let weights_only = torch::weights_only(view, name, &self.settings);
+        let weights_only = torch::weights_only(view, name, &self.how.settings);
         if identity.format.starts_with("torch") {
-            notes::notes(&weights_only, &self.settings).into_iter().for_each(|note| scan.find(note));
-            torch::findings(view, name, &self.settings).into_iter().for_each(|finding| scan.find(finding));
+            notes::notes(&weights_only, &self.how.settings).into_iter().for_each(|note| scan.find(note));
+            torch::findings(view, name, &self.how.settings).into_iter().for_each(|finding| scan.find(finding));
         }
-        let about_torch = identity.role == Role::Loadable && self.describe;
-        let loading = if about_torch { torch::summary(view, name, &self.settings) } else { String::new() };
+        let about_torch = identity.role == Role::Loadable && self.how.describe;
+        let loading = if about_torch { torch::summary(view, name, &self.how.settings) } else { String::new() };
         let (findings, deferred) = scan.finish();
-        let tensors = tensors || self.outlines;
-        let tensors = tensors.then(|| inspect::tensors(view, identity.format, &self.settings.limits)).flatten();
+        let tensors = tensors || self.how.outlines;
+        let tensors = tensors.then(|| inspect::tensors(view, identity.format, &self.how.settings.limits)).flatten();
         Parsed { identity, weights_only, loading, findings, deferred, tensors }
     }
 
@@ -366,11 +358,7 @@ impl Verifier {
     ) -> Artifact {
         let Parsed { identity, weights_only, loading, mut findings, tensors, .. } = parsed;
         let passed = passed.unwrap_or_else(|error| {
-            findings.push(match error {
-                PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
-                PassError::Cancelled => Finding::new(&rule::run::STOPPED, "the run was stopped before it was read"),
-                error => Finding::new(&rule::format::UNREADABLE, error.to_string()),
-            });
+            findings.push(Finding::from(error));
             Passed::default()
         });
         for (indices, what) in [
@@ -395,56 +383,42 @@ impl Verifier {
         let (integrity, mismatches) = expected.compare(&found);
         findings.extend(mismatches);
         if identity.role == Role::Loadable {
-            if !self.formats.iter().all(|list| list.iter().any(|pattern| matches(pattern, identity.format))) {
+            if !self.how.formats.iter().all(|list| list.iter().any(|pattern| matches(pattern, identity.format))) {
                 let message = format!("it is {}, which the policy does not allow", identity.format);
                 findings.push(Finding::new(&rule::integrity::FORMAT_NOT_ALLOWED, message));
             }
-            findings.extend(self.required.iter().filter_map(|proof| demand(*proof, &weights_only, &integrity)));
+            findings.extend(self.how.required.iter().filter_map(|proof| demand(*proof, &weights_only, &integrity)));
         }
-        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
-            path: path.to_owned(),
             format: identity.format,
             role: identity.role,
-            size,
             digests: passed.digests,
-            shards: if self.sharding.is_some() { passed.shards } else { Vec::new() },
-            outcome: Outcome::judge(&findings, self.fail_on),
-            findings,
+            shards: if self.how.sharding.is_some() { passed.shards } else { Vec::new() },
             weights_only,
             loading,
             integrity,
-            tensors: if self.outlines { tensors } else { None },
+            tensors: if self.how.outlines { tensors } else { None },
+            ..Artifact::not_scanned(path, size, findings, self.how.fail_on)
         }
     }
 
     /// An artifact whose content was not looked at.
     fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
-        let digests = Digests::default();
         let (integrity, mut findings) = expected.compare(&Found {
             path,
             role: None,
             format: "unknown",
             size: 0,
             tensors: None,
-            digests: &digests,
+            digests: &Digests::default(),
             shards: &[],
         });
         findings.push(finding);
-        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Artifact {
-            path: path.to_owned(),
             format: "unknown",
-            role: Role::Opaque,
-            size: 0,
-            digests,
-            shards: Vec::new(),
-            outcome: Outcome::judge(&findings, self.fail_on),
-            findings,
-            weights_only: torch::unread(&self.settings),
-            loading: String::new(),
+            weights_only: torch::unread(&self.how.settings),
             integrity,
-            tensors: None,
+            ..Artifact::not_scanned(path, 0, findings, self.how.fail_on)
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
 use crate::inspect;
 use crate::outcome::{Outcome, Verdict};
-use crate::report::{Artifact, Integrity, NOT_SCANNED, Status, Trust};
+use crate::report::{Artifact, Integrity, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::{Scan, Settings};
 use crate::source::{FileSource, OpenOptions, Reach, ReadAt, View};
@@ -156,12 +156,7 @@ impl<'m> Comparison<'m> {
         let passed = match passed {
             Ok(passed) => passed,
             Err(error) => {
-                let finding = match error {
-                    PassError::Changed => Finding::new(&rule::tree::CHANGED, "it changed while it was read"),
-                    PassError::Cancelled => Finding::new(&rule::run::STOPPED, "the run was stopped before it was read"),
-                    error => Finding::new(&rule::format::UNREADABLE, error.to_string()),
-                };
-                return self.artifact(path, file.len(), Status::NotCovered, vec![finding]);
+                return self.artifact(path, file.len(), Status::NotCovered, vec![Finding::from(error)]);
             }
         };
         let findings = match expected {
@@ -224,25 +219,8 @@ impl<'m> Comparison<'m> {
     }
 
     fn artifact(&self, path: PathBuf, size: u64, status: Status, findings: Vec<Finding>) -> Artifact {
-        Artifact {
-            path,
-            format: NOT_SCANNED,
-            role: Role::Opaque,
-            size,
-            digests: Digests::default(),
-            shards: Vec::new(),
-            outcome: Outcome::judge(&findings, Severity::High),
-            findings,
-            weights_only: Vec::new(),
-            loading: String::new(),
-            integrity: vec![Integrity {
-                source: self.source.name.clone(),
-                trust: self.source.trust,
-                signer: self.source.signer.clone(),
-                status,
-                note: None,
-            }],
-            tensors: None,
-        }
+        let Source { name, trust, signer, .. } = self.source;
+        let integrity = Integrity { source: name.clone(), trust: *trust, signer: signer.clone(), status, note: None };
+        Artifact { integrity: vec![integrity], ..Artifact::not_scanned(path, size, findings, Severity::High) }
     }
 }

@@ -2,12 +2,11 @@
 
 use super::bundle::MOST_BYTES;
 use super::verify::{Anchor, How, Verified, verify};
-use crate::digest::{Digests, Pool, Watch};
+use crate::digest::{Pool, Watch};
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::manifest::oms::Refusal;
 use crate::manifest::{Comparison, Source, Tolerance};
-use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, OMS_BUNDLE, Status, Trust};
 use crate::rule::{self, Severity, trust as rules};
 use crate::scan::Settings;
@@ -107,18 +106,10 @@ impl Check<'_> {
             }
         };
         Artifact {
-            path: self.bundle.to_owned(),
             format: OMS_BUNDLE,
             role: Role::Config,
-            size,
-            digests: Digests::default(),
-            shards: Vec::new(),
-            outcome: Outcome::judge(&findings, Severity::High),
-            findings,
-            weights_only: Vec::new(),
-            loading: String::new(),
             integrity: vec![Integrity { source: source.to_owned(), trust, signer, status, note: None }],
-            tensors: None,
+            ..Artifact::not_scanned(self.bundle, size, findings, Severity::High)
         }
     }
 }

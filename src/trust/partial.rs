@@ -5,7 +5,6 @@
 //! looked into as far as its tensors are named there.
 
 use super::check::{Check, Trusted};
-use crate::digest::Digests;
 use crate::finding::{Finding, shown};
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
@@ -13,7 +12,6 @@ use crate::inspect;
 use crate::manifest::Source;
 use crate::manifest::range::{RangeError, VerifiedRange};
 use crate::manifest::tree::{Kind, Place, places};
-use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, PART_OF_FILE, Status};
 use crate::rule::{Severity, trust as rules};
 use crate::source::{OpenOptions, Reach, ReadAt, View};
@@ -149,18 +147,10 @@ impl Part<'_> {
     fn artifact(&self, size: u64, status: Status, note: Option<String>, findings: Vec<Finding>) -> Artifact {
         let Source { name, trust, signer, .. } = self.source;
         Artifact {
-            path: self.path.clone(),
             format: PART_OF_FILE,
             role: Role::Loadable,
-            size,
-            digests: Digests::default(),
-            shards: Vec::new(),
-            outcome: Outcome::judge(&findings, Severity::High),
-            findings,
-            weights_only: Vec::new(),
-            loading: String::new(),
             integrity: vec![Integrity { source: name.clone(), trust: *trust, signer: signer.clone(), status, note }],
-            tensors: None,
+            ..Artifact::not_scanned(self.path.clone(), size, findings, Severity::High)
         }
     }
 }
