@@ -22,6 +22,8 @@ pub mod error;
 pub mod finding;
 pub mod format;
 pub mod inspect;
+#[cfg(unix)]
+pub mod loader;
 pub mod manifest;
 pub mod outcome;
 pub mod pickle;

@@ -21,10 +21,16 @@ mod lease;
 #[cfg(all(feature = "mmap", unix))]
 pub mod mmap;
 mod pages;
+#[cfg(target_os = "linux")]
+pub(crate) mod seal;
 pub mod spool;
 
 pub use beneath::{Beneath, Reach};
 pub use file::{FileSource, OpenOptions};
+#[cfg(unix)]
+pub(crate) use file::{copy_range, read_exact_at};
+#[cfg(unix)]
+pub(crate) use lease::Lease;
 pub use spool::Spool;
 
 /// Random access to bytes of a fixed length.

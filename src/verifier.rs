@@ -318,9 +318,14 @@ impl Verifier {
     }
 
     fn open(&self, path: &Path, reach: &Reach) -> Result<Source, Finding> {
-        let max_file_bytes = self.how.settings.limits.max_file_bytes;
-        let options = OpenOptions { follow: true, map: self.how.map, lease: true, max_file_bytes };
+        let options = OpenOptions { map: self.how.map, lease: true, ..self.opening(true) };
         reach.open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
+    }
+
+    /// How files are opened for reading, links followed or not.
+    pub(crate) fn opening(&self, follow: bool) -> OpenOptions {
+        let max_file_bytes = self.how.settings.limits.max_file_bytes;
+        OpenOptions { follow, max_file_bytes, ..OpenOptions::default() }
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
@@ -403,7 +408,7 @@ impl Verifier {
     }
 
     /// An artifact whose content was not looked at.
-    fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
+    pub(crate) fn refused(&self, path: &Path, finding: Finding, expected: &Expectations) -> Artifact {
         let (integrity, mut findings) = expected.compare(&Found {
             path,
             role: None,

@@ -46,7 +46,7 @@ impl Reach {
     pub fn open(&self, path: &Path, options: &OpenOptions) -> Result<FileSource, Error> {
         match self {
             Reach::Anywhere => FileSource::open(path, options),
-            Reach::Beneath(beneath) => FileSource::from_opened(path, options, beneath.open(path, options.follow)),
+            Reach::Beneath(beneath) => FileSource::from_opened(path, options, beneath.open(path, options.follow), true),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Reach {
             Reach::Anywhere => FileSource::open(path, options),
             Reach::Beneath(beneath) => {
                 let opened = beneath.resolved(path).and_then(|(resolved, _)| fs::File::open(resolved));
-                FileSource::from_opened(path, options, opened)
+                FileSource::from_opened(path, options, opened, true)
             }
         }
     }

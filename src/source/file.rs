@@ -53,7 +53,8 @@ impl Default for OpenOptions {
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
-    follow: bool,
+    /// Whether links are followed, if the path must still lead here at the end.
+    by_path: Option<bool>,
     file: File,
     stamp: Stamp,
     pages: Mutex<Pages>,
@@ -67,14 +68,20 @@ pub struct FileSource {
 impl FileSource {
     /// Opens a regular file for reading. Never waits for a FIFO, never becomes a controlling terminal's reader.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<FileSource, Error> {
-        Self::from_opened(path, options, open_flags(options.follow).open(path))
+        Self::from_opened(path, options, open_flags(options.follow).open(path), true)
     }
 
-    /// Goes on with what opening `path` gave.
+    /// A file that is open already. `name` is what it goes by; it is not opened.
+    pub fn of(file: File, name: &Path, options: &OpenOptions) -> Result<FileSource, Error> {
+        Self::from_opened(name, options, Ok(file), false)
+    }
+
+    /// Goes on with what opening a file gave: one at `path` if it goes `by_path`, else one that has it as its name only.
     pub(super) fn from_opened(
         path: &Path,
         options: &OpenOptions,
         opened: io::Result<File>,
+        by_path: bool,
     ) -> Result<FileSource, Error> {
         let doing = |doing| move |source| Error::Io { path: path.to_owned(), doing, source };
         let file = match opened {
@@ -104,7 +111,7 @@ impl FileSource {
         }
         Ok(FileSource {
             path: path.to_owned(),
-            follow: options.follow,
+            by_path: by_path.then_some(options.follow),
             pages: Mutex::new(Pages::new(stamp.len)),
             failed: AtomicBool::new(false),
             #[cfg(all(feature = "mmap", unix))]
@@ -118,6 +125,18 @@ impl FileSource {
     /// The path the file was opened by.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The open file.
+    #[cfg(unix)]
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The open file, for a use of its own.
+    #[cfg(unix)]
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// True if the system tells us of writers; false only means that it does not.
@@ -229,8 +248,12 @@ impl ReadAt for FileSource {
             return Err(Changed.into());
         }
         // The stamp names device and inode: if the path leads to the same, it speaks for the open file too.
-        let by_path = if self.follow { std::fs::metadata(&self.path) } else { std::fs::symlink_metadata(&self.path) };
-        if !by_path.is_ok_and(|found| Stamp::of(&found) == self.stamp) {
+        let now = match self.by_path {
+            Some(true) => std::fs::metadata(&self.path),
+            Some(false) => std::fs::symlink_metadata(&self.path),
+            None => self.file.metadata(),
+        };
+        if !now.is_ok_and(|found| Stamp::of(&found) == self.stamp) {
             return Err(Changed.into());
         }
         if self.failed.load(Relaxed) {
@@ -308,7 +331,7 @@ fn irregular(metadata: &Metadata, follow: bool) -> Option<&'static str> {
 }
 
 /// A range as a buffer of its own, filled by `read`. Fails before it allocates more than memory has.
-pub(super) fn copy_range(
+pub(crate) fn copy_range(
     range: Range<u64>,
     read: impl FnOnce(u64, &mut [u8]) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
@@ -334,7 +357,7 @@ fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
 }
 
 /// Fills `buf` from `offset` of `file`.
-pub(super) fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < buf.len() {
         match read_at(file, &mut buf[done..], offset + done as u64)? {

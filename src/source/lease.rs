@@ -16,12 +16,12 @@ const F_SETSIG: libc::c_int = 10;
 
 /// A lease that was granted. It ends with the file's handle.
 #[derive(Debug)]
-pub(super) struct Lease(());
+pub(crate) struct Lease(());
 
 impl Lease {
     /// Asks for a lease; `None` where the system grants none: not our file, opened for writing by somebody, a file
     /// system without leases.
-    pub(super) fn take(file: &File) -> Option<Lease> {
+    pub(crate) fn take(file: &File) -> Option<Lease> {
         // SAFETY: fcntl with integer arguments on a descriptor that `file` keeps open; no memory is passed.
         let granted = unsafe {
             libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
@@ -31,7 +31,7 @@ impl Lease {
     }
 
     /// True as long as nobody asked to write.
-    pub(super) fn holds(&self, file: &File) -> bool {
+    pub(crate) fn holds(&self, file: &File) -> bool {
         // SAFETY: as in `take`.
         unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_RDLCK }
     }

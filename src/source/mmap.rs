@@ -187,6 +187,34 @@ impl Mapping {
     }
 }
 
+/// A sealed file, mapped: bytes that nobody can change or take away, so that a mapping of them is as good as memory. It
+/// needs no guard.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(crate) struct Final(memmap2::Mmap);
+
+#[cfg(target_os = "linux")]
+impl Final {
+    /// Maps all of `file`; `None` where it is not sealed, or cannot be mapped.
+    pub(crate) fn of(file: &File) -> Option<Final> {
+        if !super::seal::is_final(file) {
+            return None;
+        }
+        // SAFETY: the seals WRITE, SHRINK and GROW were just seen, and the seal SEAL keeps them there. So no descriptor and
+        // no mapping, of this or another process, can change the bytes or the length for as long as the file exists, and
+        // this mapping keeps it existing: the slice is immutable memory.
+        unsafe { memmap2::Mmap::map(file) }.ok().map(Final)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl std::ops::Deref for Final {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         if let Some(slot) = MAPPINGS.get(self.slot) {

@@ -4,13 +4,13 @@ use std::fs::File;
 
 /// Never granted.
 #[derive(Debug)]
-pub(super) enum Lease {}
+pub(crate) enum Lease {}
 
 impl Lease {
-    pub(super) fn take(_: &File) -> Option<Lease> {
+    pub(crate) fn take(_: &File) -> Option<Lease> {
         None
     }
-    pub(super) fn holds(&self, _: &File) -> bool {
+    pub(crate) fn holds(&self, _: &File) -> bool {
         true
     }
 }

@@ -1,0 +1,123 @@
+//! Copies on disk in a directory that only this user can enter, removed when they are no longer needed.
+//!
+//! Threat: another user renames a directory above ours and puts an own one in its place. So every directory above must
+//! belong to this user or to root, and be closed to others' writing unless it has the sticky bit, as `/tmp`.
+
+use std::fs::{self, DirBuilder, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A directory of mode 0700 that is removed with everything in it when this goes, by the process that made it: a fork
+/// leaves it alone.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    owner: u32,
+}
+
+impl Directory {
+    /// Makes one below `place`.
+    pub(super) fn new(place: &Path) -> io::Result<Directory> {
+        let place = fs::canonicalize(place)?;
+        for attempt in 0..64u32 {
+            let path = place.join(format!("mverify-{:016x}", RandomState::new().hash_one(attempt)));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {
+                    let directory = Directory { path, owner: std::process::id() };
+                    directory.is_ours_alone()?;
+                    return Ok(directory);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails if another user can enter it, or replace it.
+    fn is_ours_alone(&self) -> io::Result<()> {
+        let own = fs::symlink_metadata(&self.path)?;
+        let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        if !own.is_dir() || own.mode() & 0o077 != 0 {
+            return refused("a directory that only this user can enter could not be made there".to_owned());
+        }
+        for above in self.path.ancestors().skip(1) {
+            let found = fs::symlink_metadata(above)?;
+            let (open, sticky) = (found.mode() & 0o022 != 0, found.mode() & 0o1000 != 0);
+            if (open && !sticky) || (found.uid() != own.uid() && found.uid() != 0) {
+                return refused(format!(
+                    "another user could replace what is kept there: {} is theirs",
+                    above.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            // what cannot be removed is left to whoever cleans the place
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Makes `path` a copy of `from`: by reference where the file system can, else as `copy` writes it. It can be read by this
+/// user only, and written by nobody.
+pub(super) fn copy<E: From<io::Error>>(
+    from: &File,
+    path: &Path,
+    copy: impl FnOnce(&File) -> Result<(), E>,
+) -> Result<(), E> {
+    let to = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    if !reference(from, &to) {
+        copy(&to)?;
+    }
+    to.set_permissions(fs::Permissions::from_mode(0o400))?;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn reference(from: &File, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reference(_: &File, _: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_user_can_enter_and_nothing_is_left() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::new(place.path()).unwrap();
+        assert_eq!(fs::metadata(directory.path()).unwrap().mode() & 0o777, 0o700);
+        fs::write(directory.path().join("x"), "x").unwrap();
+        drop(directory);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_place_that_others_can_write_to_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(Directory::new(place.path()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing is left");
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(Directory::new(place.path()).is_ok());
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(Directory::new(&place.path().join("nowhere")).is_err());
+    }
+}
