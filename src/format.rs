@@ -18,6 +18,7 @@ pub mod defect;
 pub mod detect;
 mod ggml;
 pub mod gguf;
+pub mod git;
 mod image;
 pub mod jinja;
 pub mod json;
@@ -116,6 +117,7 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Text(_) if polyglot::is_pickle(view)? => whole_pickle(view, scan)?,
         Kind::Text(encoding) => text::check(view, encoding, name, scan)?,
         Kind::Opaque(opaque) => opaque.report(scan),
+        Kind::Git(identity) => identity,
         Kind::Zeros => {
             let message = "the file begins with zeros, as a preallocated or interrupted download does";
             scan.report(&rules::UNKNOWN_FORMAT, 0, message);

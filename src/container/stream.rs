@@ -38,7 +38,12 @@ pub fn check(view: &View<'_>, codec: Codec, name: &str, scan: &mut Scan<'_>) -> 
         }
         Ok(()) => {
             let bytes: &[u8] = &bytes;
-            let identity = format::examine(&View::new(&bytes), inner_name(name), scan);
+            let inner = View::new(&bytes);
+            let object = codec == Codec::Zlib && format::git::is_object(&inner).unwrap_or(false);
+            let identity = match object {
+                true => format::git::OBJECT,
+                false => format::examine(&inner, inner_name(name), scan),
+            };
             scan.leave();
             Some(identity)
         }

@@ -6,6 +6,7 @@
 
 use super::opaque::{self, Opaque};
 use super::sentencepiece;
+use super::{Identity, git};
 use crate::source::View;
 use std::io;
 
@@ -45,6 +46,8 @@ pub enum Kind {
     Text(Encoding),
     /// A known format that mverify does not parse.
     Opaque(&'static Opaque),
+    /// What git keeps for itself.
+    Git(Identity),
     /// None of these; may still be a pickle without a header, or a zip behind other bytes.
     Unknown,
 }
@@ -116,6 +119,9 @@ pub fn of_head(head: &[u8], len: u64) -> Kind {
     }
     if let Some(opaque) = opaque::of_head(head) {
         return Kind::Opaque(opaque);
+    }
+    if let Some(identity) = git::of_head(head) {
+        return Kind::Git(identity);
     }
     if is_tar(head) {
         return Kind::Tar;

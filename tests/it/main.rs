@@ -7,7 +7,10 @@ mod cli;
 mod expected;
 mod formats;
 mod git;
+mod grants;
+mod hub;
 mod inspect;
+mod layouts;
 mod lock;
 mod model;
 #[cfg(feature = "trust")]

@@ -50,3 +50,26 @@ pub fn mverify_in<A: AsRef<OsStr>>(directory: &Path, args: &[A], stdin: &[u8]) -
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
+
+/// The data that lie beside the project, which need not be there.
+pub fn shared() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    std::env::var_os("MVERIFY_SHARED").map_or(beside, PathBuf::from)
+}
+
+/// A Python that has this module: the one that is named, that of `tests/install-tools`, or the system's. `None`, with a
+/// word why, where none has it.
+pub fn python_with(module: &str) -> Option<PathBuf> {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/venv/bin/python");
+    let named = std::env::var_os("MVERIFY_PYTHON").map(PathBuf::from);
+    let mut candidates = named.into_iter().chain([installed, PathBuf::from("python3")]);
+    let has = |python: &PathBuf| {
+        let import = Command::new(python).arg("-c").arg(format!("import {module}")).output();
+        import.is_ok_and(|run| run.status.success())
+    };
+    let found = candidates.find(has);
+    if found.is_none() {
+        eprintln!("skipped: no python here has {module} (tests/install-tools)");
+    }
+    found
+}

@@ -2,7 +2,7 @@
 //!
 //! Each manifest is read once, however often it is listed, so cycles end; all together list at most [`MOST`] blobs.
 
-use super::{Absent, Gathering, below, read};
+use super::{Absent, Gathering, below};
 use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::oci::{self, Descriptor};
@@ -80,9 +80,9 @@ impl Gathering {
         }
     }
 
-    /// What a manifest lists; `None` where it cannot be read, which is noted if the file is there.
+    /// What a manifest lists; `None` where it cannot be which is noted if the file is there.
     fn manifest(&mut self, path: &Path) -> Option<Vec<Descriptor>> {
-        let text = read(path, oci::LARGEST)?;
+        let text = self.read(path, oci::LARGEST)?;
         match oci::parse(&text) {
             Ok(descriptors) => Some(descriptors),
             Err(why) => {
