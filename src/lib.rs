@@ -32,6 +32,7 @@ pub mod report;
 pub mod rule;
 pub mod scan;
 pub mod source;
+pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod through;

@@ -25,11 +25,15 @@ mod mode;
 mod private;
 mod refusal;
 mod sealed;
+mod snapshot;
+mod tensors;
 mod verity;
 
 pub use handle::VerifiedFile;
 pub use mode::{Mode, Options};
 pub use refusal::LoadError;
+pub use snapshot::{Snapshot, snapshot};
+pub use tensors::VerifiedTensors;
 
 use crate::digest::Watch;
 use crate::finding::Finding;

@@ -328,6 +328,19 @@ impl Verifier {
         OpenOptions { follow, max_file_bytes, ..OpenOptions::default() }
     }
 
+    /// Upper bounds for each file.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.how.settings.limits
+    }
+
+    /// The artifact with more findings, judged again.
+    pub(crate) fn with_findings(&self, artifact: Artifact, mut findings: Vec<Finding>) -> Artifact {
+        findings.extend(artifact.findings.iter().cloned());
+        let Artifact { outcome, findings, .. } =
+            Artifact::not_scanned(&artifact.path, artifact.size, findings, self.how.fail_on);
+        Artifact { outcome, findings, ..artifact }
+    }
+
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
         let mut algorithms = self.how.algorithms.clone();
         algorithms.extend(expected.algorithms(path));

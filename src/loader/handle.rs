@@ -6,10 +6,12 @@ use super::refusal::LoadError;
 use crate::error::Error;
 #[cfg(all(feature = "mmap", target_os = "linux"))]
 use crate::source::mmap::Final;
-use crate::source::{Changed, Lease, read_exact_at};
+use crate::source::{Changed, Lease, ReadAt, copy_range, read_exact_at};
 use crate::{Artifact, Report};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -191,6 +193,26 @@ impl VerifiedFile {
     pub fn settle(&self) -> Result<(), LoadError> {
         let path = || self.artifact().map(|artifact| artifact.path.clone()).unwrap_or_default();
         self.held().map_err(|_| Error::Changed { path: path() }.into())
+    }
+}
+
+/// So that parsers can look into it; see [`VerifiedFile::read_at`].
+impl ReadAt for VerifiedFile {
+    fn len(&self) -> u64 {
+        self.len
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        VerifiedFile::read_at(self, offset, buf)
+    }
+    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        // what is mapped anyway is not copied; other bytes are not all read for a few of them
+        if matches!(self.keeper, Keeper::Sealed) {
+            return ReadAt::copy(self.as_bytes()?, range);
+        }
+        if range.start > range.end || range.end > self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        copy_range(range, |offset, buf| VerifiedFile::read_at(self, offset, buf)).map(Cow::Owned)
     }
 }
 

@@ -19,6 +19,8 @@ use super::expected::{Claim, Claimed, Expectations, Source, World};
 use super::lock::Lock;
 use crate::budget::Limits;
 use crate::digest::{Algorithm, Digest};
+#[cfg(unix)]
+use crate::finding::Finding;
 use crate::report::Trust;
 use crate::source::{OpenOptions, Reach, ReadAt};
 use crate::walk::Item;
@@ -118,6 +120,23 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         gathering.signed(roots, items, wanted.signers.as_ref());
     }
     gathering.finish(items)
+}
+
+/// What the indexes among these files, all of them below `root`, say about the others, and the files that are not there.
+#[cfg(unix)]
+pub(crate) fn indexes(root: &Path, paths: Vec<PathBuf>) -> (Expectations, Vec<(PathBuf, Finding)>) {
+    let items: Vec<Item> = paths.into_iter().map(|path| Item::File(path, Reach::Anywhere)).collect();
+    let mut gathering = Gathering {
+        expected: Expectations::default(),
+        known: items.iter().map(|item| (item.path().to_owned(), Reach::Anywhere)).collect(),
+        missing: Vec::new(),
+    };
+    gathering.indexes(&[root.to_owned()], &items);
+    let missing = gathering.missing.into_iter().filter_map(|item| match item {
+        Item::Problem(path, finding) => Some((path, finding)),
+        _ => None,
+    });
+    (gathering.expected, missing.collect())
 }
 
 /// What it means that a file with claims is not among the items.

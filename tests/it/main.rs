@@ -23,6 +23,8 @@ mod schema;
 #[cfg(target_os = "linux")]
 mod shrink;
 mod stores;
+#[cfg(target_os = "linux")]
+mod swap;
 mod through;
 mod tool;
 mod tree;
