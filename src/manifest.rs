@@ -1,5 +1,7 @@
 //! What is expected of files: checksum lists, locks, hub caches and whatever else carries digests.
 
+pub mod attestation;
+pub mod attested;
 pub mod cas;
 mod compare;
 pub mod differ;

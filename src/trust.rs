@@ -19,6 +19,7 @@ mod names;
 mod partial;
 mod pem;
 mod private;
+mod several;
 mod sign;
 mod verify;
 
@@ -29,8 +30,9 @@ pub use discover::{discover, is_bundle_name};
 pub use key::{Curve, PublicKey};
 pub use partial::OUTBOARD;
 pub use private::PrivateKey;
+pub use several::{Judged, Suffices, judge, lines, settle};
 pub use sign::{Statement, sign};
-pub use verify::{Anchor, How, Verified, verify};
+pub use verify::{Anchor, How, Verified, verify, verify_statement};
 
 use crate::manifest::oms::Refusal;
 use crate::rule::trust;

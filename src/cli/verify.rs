@@ -12,7 +12,7 @@ use mverify::manifest::oms::Refusal;
 use mverify::rule::trust::UNTRUSTED;
 use mverify::scan::Settings;
 use mverify::source::Reach;
-use mverify::trust::{Anchor, Certificate, Check, How, PublicKey};
+use mverify::trust::{Anchor, Certificate, Check, How, PublicKey, Suffices};
 use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,19 +20,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let anchor = anchor(&args.trust)?;
-    let bundle = bundle(args)?;
+    let bundles = bundles(args)?;
     let stop = interruptible()?;
     let settings = Settings { limits: args.limits.limits(), stop: stop.clone(), ..Settings::default() };
     let check = Check {
         model: &args.path,
-        bundle: &bundle,
+        bundles: &bundles,
+        suffices: Suffices::Any,
         anchor: anchor.as_ref().map(Option::as_ref).map_err(Refusal::clone),
         how: How { allow_legacy: args.trust.allow_legacy, now: now() },
         tolerance: Tolerance {
             ignore: args.ignore.iter().map(|path| below(&args.path, path)).collect::<Result<_>>()?,
             ignore_unsigned: args.ignore_unsigned,
             allow_symlinks: args.trust.allow_symlinks,
-            own: None,
+            own: Vec::new(),
         },
         settings: &settings,
         map: map(),
@@ -40,7 +41,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let look = Look { single: false, terse: true };
     // what is to be verified is looked up only where something is to be written
     let mut items = if args.output.is_empty() { Vec::new() } else { walk(&args.path) };
-    items.push(Item::File(bundle.clone(), Reach::Anywhere));
+    items.extend(bundles.iter().map(|bundle| Item::File(bundle.clone(), Reach::Anywhere)));
     let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {
@@ -111,22 +112,20 @@ fn identity_anchor(_: &str, _: &str, _: Option<&Path>) -> Result<Anchor> {
     anyhow::bail!("this mverify was built without keyless signatures (feature sigstore)")
 }
 
-/// The bundle that was named, or the one that lies where bundles lie.
-fn bundle(args: &VerifyArgs) -> Result<PathBuf> {
+/// The bundle that was named, or all that lie where bundles lie.
+fn bundles(args: &VerifyArgs) -> Result<Vec<PathBuf>> {
     if let Some(path) = &args.trust.manifest {
-        return Ok(path.clone());
+        return Ok(vec![path.clone()]);
     }
     let mut found = mverify::trust::discover(&args.path);
     if args.path.is_file() {
         // model.sig beside a file speaks about the directory
-        let own = args.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&own)));
+        found.retain(|path| path.file_name().is_none_or(|name| name != "model.sig"));
     }
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => anyhow::bail!("no manifest was found with {}: name it with --manifest", args.path.display()),
-        _ => anyhow::bail!("several manifests were found with {}: name one with --manifest", args.path.display()),
+    if found.is_empty() {
+        anyhow::bail!("no manifest was found with {}: name it with --manifest", args.path.display());
     }
+    Ok(found)
 }
 
 /// A path to ignore as a name below the model: given from where the model was given, or from the model itself.

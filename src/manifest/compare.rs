@@ -1,9 +1,10 @@
 //! The comparison itself: each place of a tree becomes one artifact of a report, with one read of each file.
 
+use super::attested::Attested;
 use super::differ::Difference;
 use super::oms::{Expected, Manifest, Shard};
 use super::tree::{Kind, Place, Tolerance, changed, places};
-use crate::digest::{self, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
+use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
 use crate::inspect;
@@ -87,6 +88,8 @@ pub struct Comparison<'a> {
     pub settings: &'a Settings,
     /// Maps files instead of reading them.
     pub map: bool,
+    /// Attestations of single files, which come besides.
+    pub attested: &'a [Attested],
 }
 
 impl<'m> Comparison<'m> {
@@ -126,17 +129,15 @@ impl<'m> Comparison<'m> {
             Ok(file) => file,
             Err(finding) => return done(Status::NotCovered, finding),
         };
+        let mut plan = Plan::default();
         match expected {
-            Expected::Whole(_) => {
-                let plan = Plan { algorithms: vec![self.source.manifest.algorithm], ..Plan::default() };
-                Prepared::Hash { source: file, plan, carry: (path, expected) }
-            }
-            Expected::Shards(_) => {
-                let plan =
-                    Plan { shards: self.source.manifest.sharding(expected).into_iter().collect(), ..Plan::default() };
-                Prepared::Hash { source: file, plan, carry: (path, expected) }
-            }
+            Expected::Whole(_) => plan.algorithms.push(self.source.manifest.algorithm),
+            Expected::Shards(_) => plan.shards.extend(self.source.manifest.sharding(expected)),
         }
+        if !self.attested.is_empty() {
+            plan.algorithms.push(Algorithm::Sha256);
+        }
+        Prepared::Hash { source: file, plan, carry: (path, expected) }
     }
 
     fn open(&self, path: &Path, reach: &Reach, follow: bool) -> Result<FileSource, Finding> {
@@ -164,7 +165,9 @@ impl<'m> Comparison<'m> {
             Expected::Shards(signed) => self.parts(&path, signed, file, &passed),
         };
         let status = if findings.is_empty() { Status::Match } else { Status::Mismatch };
-        Artifact { digests: passed.digests, ..self.artifact(path, file.len(), status, findings) }
+        let mut artifact = Artifact { digests: passed.digests, ..self.artifact(path, file.len(), status, findings) };
+        Attested::add(self.attested, &mut artifact);
+        artifact
     }
 
     fn whole(&self, signed: Digest, found: &Digests) -> Vec<Finding> {

@@ -4,6 +4,7 @@
 //! Bound: one small record per claim about a file that is checked or missing; a comparison looks at the claims about one
 //! file and at the directories above it.
 
+use super::attestation::{Attestation, Says};
 use super::differ::Difference;
 use super::oms::Shard;
 use crate::digest::{Algorithm, Digest, Digests, Sharded, Sharding};
@@ -63,6 +64,8 @@ pub enum Claimed {
     Whole(Vec<Algorithm>, Digest),
     /// The first hex digits of the SHA-256, as torch.hub puts them into names.
     Start(String),
+    /// Where it comes from: a SHA-256 among those of subjects that somebody attested.
+    Attested(Arc<Attestation>),
     /// The digests of all its shards, by this algorithm.
     Shards(Sharding, Arc<Vec<Shard>>),
     /// The git blob SHA-1 of the content or, for a file kept by git-lfs, of its pointer.
@@ -74,7 +77,7 @@ impl Claimed {
     fn algorithms(&self) -> &[Algorithm] {
         match self {
             Claimed::Whole(algorithms, _) => algorithms,
-            Claimed::Start(_) => &[Algorithm::Sha256],
+            Claimed::Start(_) | Claimed::Attested(_) => &[Algorithm::Sha256],
             Claimed::Shards(..) => &[],
             Claimed::Git(_) => &[Algorithm::Sha256, Algorithm::Sha1Git],
         }
@@ -88,6 +91,10 @@ impl Claimed {
                 if found.len() < algorithms.len() { None } else { Some(found.contains(expected)) }
             }
             Claimed::Start(start) => Some(found.get(Algorithm::Sha256)?.to_string().starts_with(start.as_str())),
+            Claimed::Attested(attestation) => {
+                let says = attestation.about(file.path, &found.get(Algorithm::Sha256)?)?;
+                Some(says == Says::Attested)
+            }
             Claimed::Shards(sharding, signed) => Some(file.difference(*sharding, signed)?.is_none()),
             Claimed::Git(blob) => {
                 let pointer = git::pointer(&found.get(Algorithm::Sha256)?, file.size);
@@ -106,7 +113,7 @@ impl Claimed {
             Claimed::Start(start) if start.len() < 64 => {
                 Some(format!("{} hex digits of the sha256: corruption check only", start.len()))
             }
-            Claimed::Start(_) | Claimed::Shards(..) => None,
+            Claimed::Start(_) | Claimed::Shards(..) | Claimed::Attested(_) => None,
             Claimed::Git(_) => Some("sha1-git: corruption check only".to_owned()),
         }
     }
@@ -117,6 +124,7 @@ impl Claimed {
             }
             Claimed::Start(start) => format!("a sha256 that begins with {start}"),
             Claimed::Shards(..) => "the shards that were signed".to_owned(),
+            Claimed::Attested(_) => "another content under this name".to_owned(),
             Claimed::Git(blob) => format!("the git blob {blob}, as content or as its git-lfs pointer"),
         }
     }
@@ -288,6 +296,7 @@ impl Expectations {
                 }
             }
         }
+        findings.extend(contradiction(&results));
         self.tensors(found, &mut results, &mut findings);
         self.uncovered(found, claims, &mut results, &mut findings);
         (results, findings)
@@ -348,6 +357,14 @@ impl Expectations {
             }
         }
     }
+}
+
+/// The finding that sources contradict each other about one content: what one expects another does not.
+fn contradiction(results: &[Integrity]) -> Option<Finding> {
+    let first = |status| results.iter().find(|result| result.status == status).map(|result| &result.source);
+    let (matches, differs) = (first(Status::Match)?, first(Status::Mismatch)?);
+    let message = format!("it is what {matches} expects, and not what {differs} expects");
+    Some(Finding::new(&rules::CONTRADICTION, message))
 }
 
 impl Source {

@@ -68,7 +68,7 @@ mod tests {
             Claimed::Whole(_, digest) => digest.to_string(),
             Claimed::Start(start) => start,
             Claimed::Git(blob) => blob.to_string(),
-            Claimed::Shards(..) => return None,
+            Claimed::Shards(..) | Claimed::Attested(_) => return None,
         };
         Some((by.rsplit_once("the ").map_or(by, |(_, tool)| tool), digest))
     }

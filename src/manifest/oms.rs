@@ -16,7 +16,7 @@ use crate::rule::{Rule, trust};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-pub use statement::parse;
+pub use statement::{Statement, parse, read};
 
 /// The payload type of every statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -76,6 +76,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// True if the same files pass both.
+    pub fn expects_the_same(&self, other: &Manifest) -> bool {
+        self.algorithm == other.algorithm
+            && self.allow_symlinks == other.allow_symlinks
+            && self.ignored == other.ignored
+            && self.entries == other.entries
+    }
+
     /// True if it lists files in shards.
     pub fn is_sharded(&self) -> bool {
         self.shard_size.is_some()

@@ -29,8 +29,23 @@ pub struct Tolerance {
     pub ignore_unsigned: bool,
     /// Links to files inside the model are followed, where the signer recorded that there are some.
     pub allow_symlinks: bool,
-    /// The signature's own file.
-    pub own: Option<PathBuf>,
+    /// The signatures' own files.
+    pub own: Vec<PathBuf>,
+}
+
+impl Tolerance {
+    /// True if what stands at `path`, below `root`, is not looked at unless it is listed.
+    pub fn covers(&self, root: &Path, path: &Path) -> bool {
+        if self.own.iter().any(|own| own == path) {
+            return true;
+        }
+        let below = path.strip_prefix(root).ok().and_then(Path::to_str).filter(|below| !below.is_empty());
+        below.is_some_and(|name| self.names(name))
+    }
+
+    fn names(&self, name: &str) -> bool {
+        GIT.iter().any(|git| name::covers(git, name)) || self.ignore.iter().any(|ignored| name::covers(ignored, name))
+    }
 }
 
 /// One path of the comparison.
@@ -79,7 +94,7 @@ pub fn places<'m>(root: &Path, manifest: &'m Manifest, tolerance: &Tolerance) ->
     };
     let places = match &reach {
         Reach::Beneath(bounds) => {
-            let own = tolerance.own.as_deref().and_then(|own| fs::canonicalize(own).ok());
+            let own = tolerance.own.iter().filter_map(|own| fs::canonicalize(own).ok()).collect();
             let walk = Walk { root, manifest, tolerance, own, bounds, places: Vec::new() };
             walk.run()
         }
@@ -143,7 +158,7 @@ struct Walk<'a, 'm> {
     root: &'a Path,
     manifest: &'m Manifest,
     tolerance: &'a Tolerance,
-    own: Option<PathBuf>,
+    own: Vec<PathBuf>,
     bounds: &'a Beneath,
     places: Vec<Place<'m>>,
 }
@@ -236,8 +251,7 @@ impl<'m> Walk<'_, 'm> {
     /// True if git's or the user's rules say not to look at what is unlisted here.
     fn tolerated(&self, name: Option<&str>) -> bool {
         let Some(name) = name else { return false };
-        GIT.iter().any(|git| name::covers(git, name))
-            || self.tolerance.ignore.iter().any(|ignored| name::covers(ignored, name))
+        self.tolerance.names(name)
     }
 
     fn lists_nothing_below(&self, name: Option<&str>) -> bool {
@@ -249,9 +263,9 @@ impl<'m> Walk<'_, 'm> {
 
     fn is_own(&self, path: &Path) -> bool {
         // names first: asking the system for every file would cost more than the walk
-        let Some(own) = &self.own else { return false };
-        let named = self.tolerance.own.as_deref().and_then(Path::file_name);
-        [own.file_name(), named].contains(&path.file_name()) && fs::canonicalize(path).is_ok_and(|path| path == *own)
+        let mut owned = self.own.iter().chain(&self.tolerance.own);
+        owned.any(|own| own.file_name() == path.file_name())
+            && fs::canonicalize(path).is_ok_and(|path| self.own.contains(&path))
     }
 }
 

@@ -115,6 +115,7 @@ fn compared(a: &Artifact) -> Option<String> {
     let compared = a.integrity.first().filter(|_| [OMS_BUNDLE, NOT_SCANNED, PART_OF_FILE].contains(&a.format))?;
     Some(match (a.outcome.verdict(), compared.status, &compared.signer) {
         (Verdict::Ok, _, Some(signer)) if a.format == OMS_BUNDLE => format!("good signature by {}", plain(signer)),
+        (Verdict::Ok, ..) if a.format == OMS_BUNDLE => "not relied on, beside good signatures".to_owned(),
         (Verdict::Ok, Status::Match, _) if a.format == PART_OF_FILE => {
             let note = compared.note.as_deref().unwrap_or_default();
             format!("the tensors asked for are what was signed ({})", plain(note))

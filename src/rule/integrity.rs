@@ -66,4 +66,7 @@ rules! {
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
         todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";
+    CONTRADICTION = "MV-INT-010" Medium Note, "two sources contradict each other",
+        why: "Each says what the content of the file must be, and they do not agree: one of them is outdated, belongs to another revision, or was changed.",
+        todo: "Find out which of them the publisher means, and fetch file and lists again from one revision.", fixture: "";
 }

@@ -57,4 +57,10 @@ rules! {
     PARTLY_PROVEN = "MV-SIG-018" Info Note, "only a part of the file was proven",
         why: "The tensors that were asked for, and what names them, are what was signed. Nothing was read of the rest of the file, and nothing is said about it.",
         todo: "Nothing needs to be done; run without --tensor to verify all of it.", fixture: "";
+    NOT_RELIED_ON = "MV-SIG-019" Info Note, "a signature that is not relied on, beside good ones",
+        why: "Several signatures lie with the model. Enough of them are good and by signers you trust; this one is by somebody else, or of a kind that is not read.",
+        todo: "Nothing needs to be done.", fixture: "";
+    UNATTESTED = "MV-SIG-020" Medium Unproven, "no attestation names the file",
+        why: "Attestations of provenance speak about single files. No trusted one has a subject with the digest of this file, so nothing says where it comes from.",
+        todo: "Fetch the attestation of this file, or leave the file out with --ignore.", fixture: "";
 }

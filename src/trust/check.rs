@@ -1,26 +1,29 @@
-//! The whole way of `mverify verify`: a bundle, what the user trusts, and a model that is held against it.
+//! The whole way of `mverify verify`: bundles, what the user trusts, and a model that is held against it.
 
-use super::bundle::MOST_BYTES;
-use super::verify::{Anchor, How, Verified, verify};
+use super::several::{self, Judged, Suffices};
+use super::verify::{Anchor, How, Verified};
 use crate::digest::{Pool, Watch};
 use crate::finding::Finding;
 use crate::format::Role;
-use crate::manifest::oms::Refusal;
+use crate::manifest::attested::{Attested, Attesting};
+use crate::manifest::oms::{Refusal, Statement};
 use crate::manifest::{Comparison, Source, Tolerance};
+use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, OMS_BUNDLE, Status, Trust};
-use crate::rule::{self, Severity, trust as rules};
+use crate::rule::{Severity, trust as rules};
 use crate::scan::Settings;
-use crate::source::{FileSource, OpenOptions, ReadAt};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A model to be held against a signed manifest.
+/// A model to be held against signed manifests.
 #[derive(Clone, Debug)]
 pub struct Check<'a> {
     /// A directory or a file.
     pub model: &'a Path,
-    /// The bundle.
-    pub bundle: &'a Path,
+    /// The bundles; files of JSON lines hold several.
+    pub bundles: &'a [PathBuf],
+    /// How many of them must be good.
+    pub suffices: Suffices,
     /// What the user trusts. `Err` is why it cannot be used, and then nothing is proven.
     pub anchor: Result<Option<&'a Anchor>, Refusal>,
     /// How to verify.
@@ -33,93 +36,122 @@ pub struct Check<'a> {
     pub map: bool,
 }
 
-/// A bundle that was verified.
-pub(super) struct Trusted {
-    pub(super) verified: Verified,
-    /// Its name in reports.
-    pub(super) source: String,
-    /// What the user tolerates, this bundle included.
+/// What relied-on bundles say, besides what they are.
+pub(super) struct Relied {
+    /// Manifests, each with its name in reports.
+    pub(super) manifests: Vec<(String, Verified)>,
+    /// Attestations of single files.
+    pub(super) attested: Vec<Attested>,
+    /// What the user tolerates, the bundles included.
     pub(super) tolerance: Tolerance,
 }
 
 impl Check<'_> {
-    /// Verifies: the first artifact is the bundle, the rest the files of the model. A bundle that is not relied on is
-    /// all there is: what it lists says nothing.
+    /// Verifies: the first artifacts are the bundles, the rest the files of the model. Bundles that are not relied on say
+    /// nothing; without any that is, they are all there is. Manifests that expect the same are compared at once.
     pub fn run(
         &self,
         pool: &Pool,
         watch: &dyn Watch,
         mut sink: impl FnMut(Artifact) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Some(Trusted { verified, source, tolerance }) = self.trusted(&mut sink)? else {
-            return ControlFlow::Continue(());
-        };
-        let Verified { manifest, trust, signer, .. } = verified;
-        let source = Source { manifest: &manifest, name: source, trust, signer };
-        Comparison { source: &source, tolerance: &tolerance, settings: self.settings, map: self.map }
-            .run(self.model, pool, watch, sink)
-    }
-
-    /// Verifies the bundle and tells of it; `None` if it is not relied on.
-    pub(super) fn trusted(
-        &self,
-        sink: &mut impl FnMut(Artifact) -> ControlFlow<()>,
-    ) -> ControlFlow<(), Option<Trusted>> {
-        let source = self.bundle.file_name().unwrap_or(self.bundle.as_os_str()).to_string_lossy().into_owned();
-        let text = match read(self.bundle) {
-            Ok(text) => text,
-            Err(finding) => {
-                sink(self.bundle_artifact(0, &source, Err(finding)))?;
-                return ControlFlow::Continue(None);
-            }
-        };
-        let size = text.len() as u64;
-        let verified = self.anchor.clone().and_then(|anchor| verify(&text, anchor, self.how));
-        drop(text);
-        match verified {
-            Ok(verified) => {
-                sink(self.bundle_artifact(size, &source, Ok(&verified)))?;
-                let tolerance = Tolerance { own: Some(self.bundle.to_owned()), ..self.tolerance.clone() };
-                ControlFlow::Continue(Some(Trusted { verified, source, tolerance }))
-            }
-            Err(refusal) => {
-                let finding = Finding::new(refusal.rule, refusal.message);
-                sink(self.bundle_artifact(size, &source, Err(finding)))?;
-                ControlFlow::Continue(None)
-            }
+        let Relied { mut manifests, attested, tolerance } = self.relied(&mut sink)?;
+        if manifests.is_empty() && !attested.is_empty() {
+            let (all, tolerance, settings, map) = (attested.as_slice(), &tolerance, self.settings, self.map);
+            return Attesting { all, tolerance, settings, map }.run(self.model, pool, watch, sink);
         }
-    }
-
-    fn bundle_artifact(&self, size: u64, source: &str, verified: Result<&Verified, Finding>) -> Artifact {
-        let (trust, signer, status, findings) = match verified {
-            Ok(verified) => {
-                let mut findings = verified.findings.clone();
-                if verified.trust != Trust::Signed {
-                    findings.push(Finding::new(&rules::NO_ANCHOR, "no key, authority or identity was named to trust"));
+        let mut attested = attested.as_slice();
+        while !manifests.is_empty() {
+            let (name, Verified { manifest, trust, signer, .. }) = manifests.remove(0);
+            let mut also = Vec::new();
+            manifests.retain(|(name, other)| {
+                let same = other.manifest.expects_the_same(&manifest);
+                if same {
+                    also.push((name.clone(), other.trust, other.signer.clone()));
                 }
-                (verified.trust, verified.signer.clone(), Status::Match, findings)
-            }
-            Err(finding) => {
-                let mismatch = finding.rule == &rules::SIGNATURE_WRONG;
-                let status = if mismatch { Status::Mismatch } else { Status::NotCovered };
-                (Trust::SelfAsserted, None, status, vec![finding])
-            }
-        };
-        Artifact {
-            format: OMS_BUNDLE,
-            role: Role::Config,
-            integrity: vec![Integrity { source: source.to_owned(), trust, signer, status, note: None }],
-            ..Artifact::not_scanned(self.bundle, size, findings, Severity::High)
+                !same
+            });
+            let source = Source { manifest: &manifest, name, trust, signer };
+            let (tolerance, settings, map) = (&tolerance, self.settings, self.map);
+            Comparison { source: &source, tolerance, settings, map, attested }.run(
+                self.model,
+                pool,
+                watch,
+                |artifact| sink(repeated(artifact, &also)),
+            )?;
+            // told once is enough
+            attested = &[];
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Verifies the bundles and tells of them; gives what those say that are relied on.
+    pub(super) fn relied(&self, sink: &mut impl FnMut(Artifact) -> ControlFlow<()>) -> ControlFlow<(), Relied> {
+        let mut judged = several::judge(self.bundles, &self.anchor, self.how);
+        let own = judged.iter().filter(|one| one.is_bundle()).map(|one| one.path.clone()).collect();
+        several::settle(&mut judged, self.suffices);
+        let good = judged.iter().filter(|one| one.is_signed()).count();
+        let enough = self.suffices.is_met(good, judged.len());
+        let mut relied = Relied {
+            manifests: Vec::new(),
+            attested: Vec::new(),
+            tolerance: Tolerance { own, ..self.tolerance.clone() },
+        };
+        let of = judged.len();
+        for Judged { path, name, size, verdict } in judged {
+            let mut artifact = bundle_artifact(&path, size, &name, &verdict);
+            if verdict.is_ok() && good > 0 && !enough {
+                let message = format!("{good} of {of} signatures are good, which is not enough");
+                artifact.findings.push(Finding::new(&rules::UNTRUSTED, message));
+                artifact.outcome = Outcome::judge(&artifact.findings, Severity::High);
+            }
+            sink(artifact)?;
+            let Ok(Verified { manifest, trust, signer, findings }) = verdict else { continue };
+            match manifest {
+                Statement::Manifest(manifest) => {
+                    relied.manifests.push((name, Verified { manifest, trust, signer, findings }));
+                }
+                Statement::Attestation(attestation) => {
+                    relied.attested.push(Attested { source: name, trust, signer, attestation });
+                }
+            }
+        }
+        ControlFlow::Continue(relied)
     }
 }
 
-/// Reads a bundle whole.
-fn read(path: &Path) -> Result<Vec<u8>, Finding> {
-    let options = OpenOptions { max_file_bytes: MOST_BYTES, ..OpenOptions::default() };
-    let unreadable = |why: String| Finding::new(&rule::format::UNREADABLE, why);
-    let file = FileSource::open(path, &options).map_err(|error| unreadable(error.reason()))?;
-    let text = file.copy(0..file.len()).map_err(|error| unreadable(error.to_string()))?.into_owned();
-    file.settle().map_err(|error| unreadable(error.to_string()))?;
-    Ok(text)
+/// Says of an artifact for other sources, which expect the same, what the first of its sources says.
+fn repeated(mut artifact: Artifact, also: &[(String, Trust, Option<String>)]) -> Artifact {
+    if let Some(first) = artifact.integrity.first().cloned() {
+        artifact.integrity.extend(also.iter().map(|(source, trust, signer)| Integrity {
+            source: source.clone(),
+            trust: *trust,
+            signer: signer.clone(),
+            ..first.clone()
+        }));
+    }
+    artifact
+}
+
+fn bundle_artifact(path: &Path, size: u64, source: &str, verdict: &Result<Verified<Statement>, Finding>) -> Artifact {
+    let (trust, signer, status, findings) = match verdict {
+        Ok(verified) => {
+            let mut findings = verified.findings.clone();
+            if verified.trust != Trust::Signed {
+                findings.push(Finding::new(&rules::NO_ANCHOR, "no key, authority or identity was named to trust"));
+            }
+            (verified.trust, verified.signer.clone(), Status::Match, findings)
+        }
+        Err(finding) => {
+            let mismatch = finding.rule == &rules::SIGNATURE_WRONG;
+            let status = if mismatch { Status::Mismatch } else { Status::NotCovered };
+            (Trust::SelfAsserted, None, status, vec![finding.clone()])
+        }
+    };
+    Artifact {
+        format: OMS_BUNDLE,
+        role: Role::Config,
+        integrity: vec![Integrity { source: source.to_owned(), trust, signer, status, note: None }],
+        ..Artifact::not_scanned(path, size, findings, Severity::High)
+    }
 }

@@ -7,28 +7,31 @@ use super::bundle::Bundle;
 use super::{untrusted, wrong};
 use crate::digest::Digest;
 use crate::finding::shown;
-use crate::manifest::oms::{Expected, Manifest, Refusal, malformed};
+use crate::manifest::oms::{Expected, Refusal, Statement, malformed};
 
 /// Verifies a keyless bundle over an artifact of this SHA-256.
 trait Verifier {
     fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<(), Refusal>;
 }
 
-/// Checks that `identity`, vouched for by `issuer`, signed the statement. `manifest` is what the statement says, not yet
+/// Checks that `identity`, vouched for by `issuer`, signed the statement. `signed` is what the statement says, not yet
 /// relied on: it only tells which of the statement's own digests to look for.
 pub(super) fn verify(
     bundle: &Bundle<'_>,
-    manifest: &Manifest,
+    signed: &Statement,
     identity: &str,
     issuer: &str,
     trusted_root: Option<&str>,
 ) -> Result<(), Refusal> {
     let text = std::str::from_utf8(bundle.text).map_err(|_| malformed("the bundle is not a text"))?;
-    let first = || match manifest.entries.values().next() {
-        Some(Expected::Whole(digest)) => Some(*digest),
-        _ => None,
+    let subject = match signed {
+        Statement::Attestation(attestation) => Some(*attestation.first()),
+        Statement::Manifest(manifest) => manifest.root.or_else(|| match manifest.entries.values().next() {
+            Some(Expected::Whole(digest)) => Some(*digest),
+            _ => None,
+        }),
     };
-    let subject = manifest.root.or_else(first).ok_or_else(|| malformed("the statement has no subject"))?;
+    let subject = subject.ok_or_else(|| malformed("the statement has no subject"))?;
     Sigstore::new(trusted_root)?.verify(text, &subject, identity, issuer)
 }
 

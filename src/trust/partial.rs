@@ -4,7 +4,8 @@
 //! asked for. Nothing is said about files and bytes beside them, unlisted files included. Bound: each file of the model is
 //! looked into as far as its tensors are named there.
 
-use super::check::{Check, Trusted};
+use super::check::{Check, Relied};
+use super::verify::Verified;
 use crate::finding::{Finding, shown};
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
@@ -23,33 +24,33 @@ use std::path::{Path, PathBuf};
 pub const OUTBOARD: &str = ".obao";
 
 impl Check<'_> {
-    /// Verifies tensors by name, in whichever files hold them: the first artifact is the bundle, then each file that holds
+    /// Verifies tensors by name, in whichever files hold them: the first artifacts are the bundles, then each file that holds
     /// one of them or is not what was signed. A tensor that no file holds provably is the last.
     pub fn tensors(&self, names: &[String], mut sink: impl FnMut(Artifact) -> ControlFlow<()>) -> ControlFlow<()> {
-        let Some(Trusted { verified, source, tolerance }) = self.trusted(&mut sink)? else {
-            return ControlFlow::Continue(());
-        };
-        let manifest = verified.manifest;
-        let source = Source { manifest: &manifest, name: source, trust: verified.trust, signer: verified.signer };
+        let Relied { manifests, tolerance, .. } = self.relied(&mut sink)?;
+        let Some((first, verified)) = manifests.first() else { return ControlFlow::Continue(()) };
         let mut wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let (mut closed, mut looked) = (Vec::new(), 0_usize);
-        let (reach, places) = places(self.model, &manifest, &tolerance);
-        for Place { path, kind } in places {
-            if self.settings.stop.is_set() {
-                return ControlFlow::Break(());
-            }
-            let Kind::Listed { name, link, .. } = kind else { continue };
-            let part = Part { check: self, source: &source, reach: &reach, path };
-            match part.look(name, link, names) {
-                Ok(None) => looked += 1,
-                Ok(Some((found, artifact))) => {
-                    looked += 1;
-                    wanted.retain(|name| !found.iter().any(|found| found == name));
-                    sink(artifact)?;
+        for (name, verified) in &manifests {
+            let source = named(name, verified);
+            let (reach, places) = places(self.model, &verified.manifest, &tolerance);
+            for Place { path, kind } in places {
+                if self.settings.stop.is_set() {
+                    return ControlFlow::Break(());
                 }
-                // a file that is not provable in parts; it matters only if a tensor is not found elsewhere
-                Err(RangeError::Whole) => closed.push(part.path),
-                Err(error) => sink(part.artifact(0, Status::of(&error), None, vec![error.finding()]))?,
+                let Kind::Listed { name, link, .. } = kind else { continue };
+                let part = Part { check: self, source: &source, reach: &reach, path };
+                match part.look(name, link, names) {
+                    Ok(None) => looked += 1,
+                    Ok(Some((found, artifact))) => {
+                        looked += 1;
+                        wanted.retain(|name| !found.iter().any(|found| found == name));
+                        sink(artifact)?;
+                    }
+                    // a file that is not provable in parts; it matters only if a tensor is not found elsewhere
+                    Err(RangeError::Whole) => closed.push(part.path),
+                    Err(error) => sink(part.artifact(0, Status::of(&error), None, vec![error.finding()]))?,
+                }
             }
         }
         if wanted.is_empty() {
@@ -61,9 +62,15 @@ impl Check<'_> {
             let more = if closed.len() > 1 { format!(" and {} more", closed.len() - 1) } else { String::new() };
             message.push_str(&format!(", not {}{more}: {}", shown(&first.to_string_lossy()), RangeError::Whole));
         }
-        let nowhere = Part { check: self, source: &source, reach: &reach, path: self.model.to_owned() };
+        let source = named(first, verified);
+        let nowhere = Part { check: self, source: &source, reach: &Reach::Anywhere, path: self.model.to_owned() };
         sink(nowhere.artifact(0, Status::NotCovered, None, vec![Finding::new(&rules::RANGE_UNPROVEN, message)]))
     }
+}
+
+fn named<'v>(name: &str, verified: &'v Verified) -> Source<'v> {
+    let Verified { manifest, trust, signer, .. } = verified;
+    Source { manifest, name: name.to_owned(), trust: *trust, signer: signer.clone() }
 }
 
 impl Status {

@@ -5,7 +5,7 @@ use super::certificate::Certificate;
 use super::key::PublicKey;
 use super::{chain, dsse, untrusted, wrong};
 use crate::finding::{Finding, shown};
-use crate::manifest::oms::{self, Manifest, PAYLOAD_TYPE, Refusal};
+use crate::manifest::oms::{self, Manifest, PAYLOAD_TYPE, Refusal, Statement};
 use crate::report::Trust;
 use crate::rule::trust as rule;
 
@@ -44,11 +44,11 @@ pub struct How {
     pub now: i64,
 }
 
-/// A verified manifest.
+/// A verified statement: a manifest, unless something else is said.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct Verified<T = Manifest> {
     /// What is expected of the model.
-    pub manifest: Manifest,
+    pub manifest: T,
     /// `Signed` by the anchor; without one only `SelfAsserted`.
     pub trust: Trust,
     /// The signer, in words.
@@ -63,6 +63,18 @@ pub struct Verified {
 /// # Errors
 /// A [`Refusal`] says why the manifest is not relied on.
 pub fn verify(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified, Refusal> {
+    let Verified { manifest, trust, signer, findings } = verify_statement(text, anchor, how)?;
+    match manifest {
+        Statement::Manifest(manifest) => Ok(Verified { manifest, trust, signer, findings }),
+        Statement::Attestation(_) => Err(oms::unsupported("it attests where files come from, and is no manifest")),
+    }
+}
+
+/// As [`verify()`], for bundles that may hold an attestation of provenance instead of a manifest.
+///
+/// # Errors
+/// A [`Refusal`] says why the statement is not relied on.
+pub fn verify_statement(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified<Statement>, Refusal> {
     let bundle = Bundle::parse(text)?;
     let mut findings = Vec::new();
     let (trust, signer) = match (anchor, &bundle.material) {
@@ -77,7 +89,7 @@ pub fn verify(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified
         }
         #[cfg(feature = "sigstore")]
         (Some(Anchor::Identity { identity, issuer, trusted_root }), Material::Certificates { .. }) => {
-            let signed = oms::parse(&bundle.payload, how.allow_legacy)?;
+            let signed = oms::read(&bundle.payload, how.allow_legacy)?;
             super::keyless::verify(&bundle, &signed, identity, issuer, trusted_root.as_deref())?;
             (Trust::Signed, Some(format!("{} (vouched for by {})", shown(identity), shown(issuer))))
         }
@@ -88,7 +100,7 @@ pub fn verify(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified
         (None, material) => (Trust::SelfAsserted, itself(&bundle, material, how)?),
     };
     // the statement that counts is the one in the bytes that were verified
-    let manifest = oms::parse(&bundle.payload, how.allow_legacy)?;
+    let manifest = oms::read(&bundle.payload, how.allow_legacy)?;
     Ok(Verified { manifest, trust, signer, findings })
 }
 

@@ -474,6 +474,119 @@ fn a_check_with_a_key_scans_and_proves_the_signature() {
     assert_eq!(check(&[]).code, 1);
 }
 
+/// A bundle over a statement of provenance about these contents, by this key.
+fn attestation(key: &Path, subjects: &[(&str, &[u8])]) -> String {
+    use sha2::Digest;
+    let subjects: Vec<serde_json::Value> = subjects
+        .iter()
+        .map(|(name, content)| {
+            let digest = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(content));
+            serde_json::json!({"name": name, "digest": {"sha256": digest}})
+        })
+        .collect();
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects,
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {"buildDefinition": {"buildType": "x"}, "runDetails": {}},
+    });
+    let key = mverify::trust::PrivateKey::from_pem(&fs::read(key).unwrap(), None).unwrap();
+    mverify::trust::sign(statement.to_string().as_bytes(), &key, &[]).unwrap()
+}
+
+#[test]
+fn attestations_count_and_contradictions_are_findings() {
+    let signed = Signed::new(&[]);
+    let (model, public, key) = (signed.path("m"), signed.path("k.pub"), signed.at("k"));
+    fs::remove_file(signed.at("m/model.sig")).unwrap();
+    fs::write(signed.at("m/ok.pkl"), b"\x80\x04K\x01.").unwrap();
+    fs::remove_file(signed.at("m/README.md")).unwrap();
+    let all: [(&str, &[u8]); 4] = [
+        ("build/out/config.json", b"{}"),
+        ("x.txt", b"0123456789"),
+        ("pickle-of-another-name", b"\x80\x04K\x01."),
+        ("empty.txt", b""),
+    ];
+    let jsonl = signed.at("m/attestations.jsonl");
+    // a line by somebody else stands beside the good ones
+    assert_eq!(run(&["keygen", "-o", &signed.path("other")]).code, 0);
+    let foreign = attestation(&signed.at("other"), &[("x", b"x")]);
+    fs::write(&jsonl, [attestation(&key, &all[..2]), "\n".into(), attestation(&key, &all[2..]), foreign].concat())
+        .unwrap();
+    let verify = || run(&["verify", &model, "--key", &public, "--format", "json"]);
+    let good = verify();
+    assert_eq!(good.code, 0, "{}", good.out);
+    let check = |more: &[&str]| run(&[&[model.as_str(), "--key", &public, "--require", "signature"], more].concat());
+    let checked = check(&[]);
+    assert_eq!(checked.code, 0, "{}", checked.out);
+    assert_eq!(run(&[&signed.path("m/ok.pkl"), "--key", &public, "--require", "signature"]).code, 0, "one file");
+    assert_eq!(run(&["verify", &signed.path("m/ok.pkl"), "--key", &public]).code, 0, "one file");
+    assert_eq!(run(&["verify", &model]).code, 3, "nobody to trust");
+    assert_eq!(run(&["verify", &model, "--key", &signed.path("other.pub")]).code, 3, "signed by somebody else");
+    // nobody attests this
+    fs::write(signed.at("m/more.pkl"), b"\x80\x04K\x02.").unwrap();
+    assert_eq!((verify().code, check(&[]).code), (3, 3));
+    fs::remove_file(signed.at("m/more.pkl")).unwrap();
+    // the name is attested with another content
+    fs::write(signed.at("m/config.json"), "{ }").unwrap();
+    let (verified, checked) = (verify(), check(&[]));
+    assert_eq!((verified.code, checked.code), (1, 1));
+    assert!(verified.out.contains("attests a file of this name with another sha256"), "{}", verified.out);
+    fs::write(signed.at("m/config.json"), "{}").unwrap();
+    // a changed line is bad, whatever lies beside it
+    let text = fs::read_to_string(&jsonl).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let second: serde_json::Value = serde_json::from_str(text.lines().nth(2).unwrap()).unwrap();
+    let mut mixed = first.clone();
+    mixed["dsseEnvelope"]["payload"] = second["dsseEnvelope"]["payload"].clone();
+    fs::write(&jsonl, format!("{text}{mixed}\n")).unwrap();
+    assert_eq!(verify().code, 1);
+    fs::write(&jsonl, &text).unwrap();
+    // a manifest beside it that expects something else: both are told
+    signed.sign(&[]);
+    assert_eq!(verify().code, 0, "{}", verify().out);
+    assert_eq!(check(&[]).code, 0);
+    fs::write(signed.at("m/SHA256SUMS"), format!("{}  config.json\n", "ab".repeat(32))).unwrap();
+    let contradicted = run(&[&signed.path("m/config.json"), "--key", &public, "--format", "json"]);
+    assert!(contradicted.code == 1 && contradicted.out.contains("MV-INT-010"), "{}", contradicted.out);
+}
+
+#[test]
+fn one_good_signature_suffices_and_a_bad_one_is_a_finding() {
+    let signed = Signed::new(&[]);
+    let (model, public) = (signed.path("m"), signed.path("k.pub"));
+    assert_eq!(run(&["keygen", "-o", &signed.path("other")]).code, 0);
+    let other = ["sign", &model, "--key", &signed.path("other"), "-q", "--ignore", "model.sig"];
+    assert_eq!(run(&[&other[..], &["-o", &signed.path("m/other.sig")]].concat()).code, 0);
+    let verify = |key: &str| run(&["verify", &model, "--key", &signed.path(key)]);
+    for key in ["k.pub", "other.pub"] {
+        let run = verify(key);
+        assert_eq!(run.code, 0, "{key}: {}", run.out);
+    }
+    assert_eq!(run(&["keygen", "-o", &signed.path("third")]).code, 0);
+    assert_eq!(verify("third.pub").code, 3, "neither");
+    assert_eq!(run(&[&model, "--key", &public]).code, 0);
+    // the other one by the same key, over another model
+    fs::create_dir(signed.at("n")).unwrap();
+    fs::write(signed.at("n/config.json"), "{\"a\": 1}").unwrap();
+    let stale =
+        ["sign", &signed.path("n"), "--key", &signed.path("k"), "-q", "-o", &signed.path("m/other.sig"), "--force"];
+    assert_eq!(run(&stale).code, 0);
+    assert_eq!(verify("k.pub").code, 1, "a good signature over something else");
+    // and one that does not verify at all
+    let bundle = fs::read_to_string(signed.at("m/model.sig")).unwrap();
+    let mut changed: serde_json::Value = serde_json::from_str(&bundle).unwrap();
+    let stale: serde_json::Value = serde_json::from_slice(&fs::read(signed.at("m/other.sig")).unwrap()).unwrap();
+    changed["dsseEnvelope"]["signatures"] = stale["dsseEnvelope"]["signatures"].clone();
+    fs::write(signed.at("m/other.sig"), changed.to_string()).unwrap();
+    let bad = verify("k.pub");
+    assert!(bad.code == 1 && bad.out.contains("does not verify"), "{}", bad.out);
+    // anybody can plant a file of such a name; it is tolerated as what it claims to be only
+    fs::write(signed.at("m/other.sig"), b"\x80\x04cos\ngetpid\n)R.").unwrap();
+    let planted = verify("k.pub");
+    assert_eq!(planted.code, 1, "{}", planted.out);
+}
+
 #[test]
 fn signing_refuses_what_it_should() {
     let signed = Signed::new(&[]);

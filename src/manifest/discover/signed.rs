@@ -2,13 +2,13 @@
 //! trust, whatever they say is only self-asserted: it can fail a file, and a match proves no origin.
 
 use super::{Absent, Gathering, LARGEST, Signers};
-use crate::finding::Finding;
+use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, Source, World};
-use crate::manifest::oms::{Expected, Manifest, name};
+use crate::manifest::oms::{Expected, Manifest, Statement, name};
 use crate::manifest::tree::GIT;
 use crate::report::Trust;
 use crate::rule::{Effect, trust as rules};
-use crate::trust::{How, MOST_BYTES, discover, is_bundle_name, verify};
+use crate::trust::{How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
 use crate::walk::Item;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -57,30 +57,53 @@ impl Gathering {
         if !is_named && !text.trim_ascii_start().starts_with(b"{") {
             return false;
         }
-        let trusted = signers.map(|signers| {
-            let anchor = signers.anchor.as_ref().map_err(Clone::clone)?;
-            verify(&text, anchor.as_ref(), signers.how)
-        });
-        let verified = match trusted {
-            Some(Ok(verified)) => Ok(verified),
-            Some(Err(refusal)) if is_named => Err(refusal),
-            _ => verify(&text, None, How { allow_legacy: false, now: 0 }),
-        };
-        let verified = match verified {
-            Ok(verified) => verified,
-            Err(refusal) if is_named || refusal.rule.effect == Effect::Bad => {
-                self.tell(path, Finding::new(refusal.rule, refusal.message));
-                return false;
+        let (mut signed, mut refused) = (false, Vec::new());
+        for (line, text) in lines(path, &text) {
+            let trusted = signers.map(|signers| {
+                let anchor = signers.anchor.as_ref().map_err(Clone::clone)?;
+                verify_statement(text, anchor.as_ref(), signers.how)
+            });
+            let verified = match trusted {
+                Some(Ok(verified)) => Ok(verified),
+                Some(Err(refusal)) if is_named => Err(refusal),
+                _ => verify_statement(text, None, How { allow_legacy: false, now: 0 }),
+            };
+            match verified {
+                Ok(verified) => {
+                    signed |= verified.trust == Trust::Signed;
+                    let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
+                    let name = line.map_or_else(|| name.clone(), |line| format!("{name}:{line}"));
+                    let by = By { path, name, is_named, signers };
+                    self.statement(&by, verified, roots, items, bundles);
+                }
+                Err(refusal) => refused.push(refusal),
             }
-            // it may be a bundle over something else
-            Err(refusal) => {
-                let message = format!("not relied on: {}", refusal.message);
-                self.tell(path, Finding::new(&rules::SELF_ASSERTED, message));
-                return false;
-            }
-        };
+        }
+        for refusal in refused {
+            // it may be a bundle over something else, or one of several in the file
+            let harmless = refusal.rule.effect != Effect::Bad && (signed || !is_named);
+            self.tell(
+                path,
+                match harmless {
+                    true => Finding::new(&rules::NOT_RELIED_ON, format!("not relied on: {}", refusal.message)),
+                    false => Finding::new(refusal.rule, refusal.message),
+                },
+            );
+        }
+        signed
+    }
+
+    /// Takes what a verified statement says.
+    fn statement(
+        &mut self,
+        by: &By<'_>,
+        verified: Verified<Statement>,
+        roots: &[PathBuf],
+        items: &[Item],
+        bundles: &BTreeSet<PathBuf>,
+    ) {
+        let By { path, is_named, signers, .. } = *by;
         let signed = verified.trust == Trust::Signed;
-        let manifest = verified.manifest;
         match (signed, is_named) {
             (true, _) => {}
             (false, true) => self.tell(path, Finding::new(&rules::NO_ANCHOR, "nobody was named to trust")),
@@ -88,11 +111,19 @@ impl Gathering {
                 self.tell(path, Finding::new(&rules::SELF_ASSERTED, "nobody was named to trust; it proves no origin"));
             }
         }
-        let source = Source {
-            name: path.file_name().map(|name| crate::finding::shown(&name.to_string_lossy())).unwrap_or_default(),
-            trust: verified.trust,
-            signer: verified.signer,
-            world: World::Closed,
+        let source =
+            Source { name: by.name.clone(), trust: verified.trust, signer: verified.signer, world: World::Closed };
+        let manifest = match verified.manifest {
+            Statement::Manifest(manifest) => manifest,
+            Statement::Attestation(attestation) => {
+                let number = self.expected.source(Source { world: World::Named, ..source });
+                let attestation = Arc::new(attestation);
+                for path in items.iter().map(Item::path).filter(|path| !bundles.contains(*path)) {
+                    let claim = Claim::digest(Claimed::Attested(Arc::clone(&attestation)));
+                    self.expected.claim(number, path.to_owned(), claim);
+                }
+                return;
+            }
         };
         let links = manifest.allow_symlinks && (!signed || signers.is_some_and(|signers| signers.allow_symlinks));
         match subject(path, is_named, &manifest, roots) {
@@ -113,7 +144,6 @@ impl Gathering {
                 self.spare(number, &directory, &manifest, items, bundles);
             }
         }
-        signed
     }
 
     /// Tells something about a bundle, whether it is among the files that are checked or not.
@@ -143,6 +173,15 @@ impl Gathering {
             }
         }
     }
+}
+
+/// Where a statement comes from.
+struct By<'a> {
+    path: &'a Path,
+    /// Its name in reports.
+    name: String,
+    is_named: bool,
+    signers: Option<&'a Signers>,
 }
 
 /// What a bundle speaks about, by where it lies.

@@ -4,18 +4,45 @@
 use super::value::{self, Object, Value};
 use super::*;
 use crate::finding::shown;
+use crate::manifest::attestation::{self, Attestation};
 use sha2::Digest as _;
 
-/// Reads a statement. The form of before version 1.0 is only read with `allow_legacy`.
+/// What a signed statement may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// A manifest of a model.
+    Manifest(Manifest),
+    /// Where files come from.
+    Attestation(Attestation),
+}
+
+/// Reads a manifest. The form of before version 1.0 is only read with `allow_legacy`.
 pub fn parse(payload: &[u8], allow_legacy: bool) -> Result<Manifest, Refusal> {
+    match read(payload, allow_legacy)? {
+        Statement::Manifest(manifest) => Ok(manifest),
+        Statement::Attestation(_) => {
+            Err(unsupported("it attests where files come from, and is no manifest of a model"))
+        }
+    }
+}
+
+/// Reads a statement: a manifest or an attestation of provenance.
+pub fn read(payload: &[u8], allow_legacy: bool) -> Result<Statement, Refusal> {
     let value = value::parse(payload)?;
     let statement = value.object("the statement")?;
     let kind = statement.need_text("_type")?;
+    let predicate_type = statement.need_text("predicateType")?;
+    if attestation::STATEMENT_TYPES.contains(&kind) && attestation::is_provenance(predicate_type) {
+        return attestation::read(statement, predicate_type).map(Statement::Attestation);
+    }
     if kind != STATEMENT_TYPE {
         return Err(unsupported(format!("the statement is of type {}", shown(kind))));
     }
+    manifest_of(statement, predicate_type, allow_legacy).map(Statement::Manifest)
+}
+
+fn manifest_of(statement: &Object<'_>, predicate_type: &str, allow_legacy: bool) -> Result<Manifest, Refusal> {
     let subjects = statement.need("subject")?.list("the subject")?;
-    let predicate_type = statement.need_text("predicateType")?;
     if predicate_type == LEGACY_PREDICATE_TYPE {
         if !allow_legacy {
             return Err(Refusal::new(&trust::LEGACY, "the manifest has the form of before version 1.0"));
