@@ -12,6 +12,7 @@ mod check;
 mod der;
 mod discover;
 mod dsse;
+mod ecdsa;
 mod key;
 #[cfg(feature = "sigstore")]
 mod keyless;

@@ -153,6 +153,32 @@ fn openssl(directory: &Path, args: &[&str]) -> Option<bool> {
     }
 }
 
+#[test]
+fn openssl_accepts_signatures_made_here() {
+    let directory = tempfile::tempdir().unwrap();
+    if openssl(directory.path(), &["version"]).is_none() {
+        return;
+    }
+    for curve in Curve::ALL {
+        let key = PrivateKey::generate(curve).unwrap();
+        let hash = match curve {
+            Curve::P256 => "-sha256",
+            Curve::P384 => "-sha384",
+            Curve::P521 => "-sha512",
+        };
+        std::fs::write(directory.path().join("key.pub"), key.public().pem()).unwrap();
+        for number in 0..50 {
+            let message = format!("message {number}");
+            std::fs::write(directory.path().join("message"), &message).unwrap();
+            std::fs::write(directory.path().join("signature"), key.sign(message.as_bytes()).unwrap()).unwrap();
+            let verify = ["dgst", hash, "-verify", "key.pub", "-signature", "signature"];
+            assert_eq!(openssl(directory.path(), &[&verify[..], &["message"]].concat()), Some(true), "{message}");
+            let wrong = openssl(directory.path(), &[&verify[..], &["key.pub"]].concat());
+            assert_eq!(wrong, Some(false), "{message}");
+        }
+    }
+}
+
 /// A small public-key infrastructure, made with openssl.
 struct Authority {
     directory: tempfile::TempDir,

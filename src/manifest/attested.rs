@@ -109,16 +109,18 @@ impl Attesting<'_> {
                 let plan = Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() };
                 Prepared::Hash { source, plan, carry: path }
             }
-            Err(finding) => Prepared::Done(Artifact::not_scanned(&path, 0, vec![finding], Severity::High)),
+            Err(finding) => Prepared::Done(Artifact::not_scanned(path.as_path(), 0, vec![finding], Severity::High)),
         }
     }
 
     fn compared(&self, path: PathBuf, file: &FileSource, passed: Result<Passed, PassError>) -> Artifact {
         let passed = match passed {
             Ok(passed) => passed,
-            Err(error) => return Artifact::not_scanned(&path, file.len(), vec![Finding::from(error)], Severity::High),
+            Err(error) => {
+                return Artifact::not_scanned(path.as_path(), file.len(), vec![Finding::from(error)], Severity::High);
+            }
         };
-        let not_scanned = Artifact::not_scanned(&path, file.len(), Vec::new(), Severity::High);
+        let not_scanned = Artifact::not_scanned(path.as_path(), file.len(), Vec::new(), Severity::High);
         let mut artifact = Artifact { digests: passed.digests, ..not_scanned };
         Attested::add(self.all, &mut artifact);
         if artifact.integrity.is_empty() {

@@ -104,6 +104,9 @@ impl PublicKey {
         let whole = point.len() == curve.point_size() && point.first() == Some(&4);
         if whole { Some(PublicKey { curve, point: point.to_owned() }) } else { None }
     }
+    pub(super) fn curve(&self) -> Curve {
+        self.curve
+    }
     /// A key as old bundles embed it: PEM, or its DER.
     pub(super) fn from_raw(raw: &[u8]) -> Option<PublicKey> {
         PublicKey::from_spki(raw).or_else(|| PublicKey::from_pem(raw).ok())

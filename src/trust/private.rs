@@ -1,12 +1,15 @@
 //! Private keys: PKCS#8 and SEC1 in PEM, encrypted ones by PBES2 (RFC 8018) as OpenSSL and Python write them.
 //!
-//! ECDSA is the backend's, with a random nonce: two signatures over the same bytes differ.
+//! Keys are made, read and checked by the backend; signatures have the nonce of RFC 6979 (`super::ecdsa`), so that the same
+//! bytes and key give the same signature.
 
 use super::der::{self, Der, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE};
+use super::ecdsa;
 use super::key::{Curve, PublicKey};
 use super::pem;
 use aws_lc_rs::cipher::UnboundCipherKey;
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey};
+use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -86,9 +89,10 @@ impl PrivateKey {
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
-    /// Signs with the hash of the curve; DER. `None` where the system gives no random numbers.
+    /// Signs with the hash of the curve; DER, the same each time. `None` where the backend does not give the key.
     pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        Some(self.pair.sign(&SystemRandom::new(), message).ok()?.as_ref().to_owned())
+        let scalar = self.pair.private_key().as_be_bytes().ok()?;
+        ecdsa::sign(self.public.curve(), scalar.as_ref(), message)
     }
 }
 
@@ -208,6 +212,7 @@ mod tests {
             let again = PrivateKey::from_pem(pem.as_bytes(), None).unwrap();
             assert_eq!(again.public(), key.public());
             let signature = again.sign(b"message").unwrap();
+            assert_eq!(key.sign(b"message").unwrap(), signature, "the same each time");
             assert!(key.public().verifies(b"message", &signature), "{}", curve.name());
             assert!(!key.public().verifies(b"massage", &signature));
         }

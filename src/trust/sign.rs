@@ -1,5 +1,5 @@
-//! What is written: the statement over a model, and the bundle around it, in one spelling. For the same model and key
-//! everything but the ECDSA signature comes out the same each time.
+//! What is written: the statement over a model, and the bundle around it, in one spelling. The same model and key give the
+//! same bytes each time.
 
 use super::bundle::MEDIA_TYPE;
 use super::certificate::Certificate;
@@ -111,7 +111,7 @@ pub fn sign(payload: &[u8], key: &PrivateKey, chain: &[Certificate]) -> Result<S
         }
     };
     let message = dsse::pae(PAYLOAD_TYPE, payload);
-    let signature = key.sign(&message).ok_or("the system gives no random numbers")?;
+    let signature = key.sign(&message).ok_or("the key could not be used")?;
     if !key.public().verifies(&message, &signature) {
         return Err("the signature that was made does not verify".to_owned());
     }
