@@ -3,9 +3,10 @@
 //!
 //! Threat: bombs, and archives that two readers unpack differently: whatever could be read in two ways is an error or a
 //! problem, so no digest stands for content that another tool would not get. Bound: linear in the stored plus the
-//! decompressed bytes; memory is the window of the decompressor, one block, and the names of members (`max_entries`).
+//! decompressed bytes; memory is the window of the decompressor, one block, and 16 bytes per name (`max_entries`).
 
 mod members;
+mod names;
 
 use crate::budget::{Budget, Spent};
 use crate::container::stream::{self, Fault, Progress};
@@ -38,11 +39,18 @@ pub struct Member {
     pub digests: Digests,
 }
 
-/// What was found behind the layers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What was found.
+#[derive(Debug)]
 pub struct Found {
     /// Digests of the stored bytes.
     pub stored: Digests,
+    /// What is behind the layers, or why that was not read to its end: never [`Failure::Io`].
+    pub inside: Result<Inside, Failure>,
+}
+
+/// What was found behind the layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
     /// Size and digests of the decompressed bytes, where there is compression.
     pub inner: Option<(u64, Digests)>,
     /// What keeps the digests from speaking of everything: links, members that stand there twice, unsafe names.
@@ -124,8 +132,11 @@ static STREAMS: &[(Codec, &str, Suffixes)] = &[
 /// Reads `source` once and hashes it, what is in it, and each file of an archive in there, which `member` is handed as soon
 /// as it is complete. An error of `member` ends it.
 ///
+/// Where the inside fails, the stored bytes are hashed to their end all the same. Members that were handed out before are
+/// true, and say nothing about the rest.
+///
 /// # Errors
-/// [`Failure`]; what was handed out before is true, and says nothing about the rest.
+/// [`Failure`] where the stored bytes could not be read to their end.
 pub fn through(
     source: &dyn ReadAt,
     layers: Layers,
@@ -157,28 +168,38 @@ pub fn through(
         Some(codec) => stream::decode(&view, codec, &mut progress, budget, &mut take),
         None => plain(&view, budget, &mut take),
     };
-    if let Some(refused) = refused {
-        return Err(refused);
+    let inside = match refused {
+        Some(refused) => Err(refused),
+        None => ended(result, progress).and_then(|()| {
+            let problems = members.map(Members::finish).transpose()?.unwrap_or_default();
+            Ok(Inside { inner: inner.map(|inner| (size, inner.finish())), problems })
+        }),
+    };
+    if let Err(Failure::Io(error)) = inside {
+        return Err(error.into());
     }
-    match result {
-        Ok(()) => {}
-        Err(Fault::Spent(Spent(limit))) => return Err(Failure::Limit { limit }),
-        Err(Fault::Broken(error)) if crate::source::Changed::is(&error) => return Err(error.into()),
-        Err(Fault::Broken(error)) => {
-            let cut = error.kind() == io::ErrorKind::UnexpectedEof;
-            let what = if cut { "the stream is cut off" } else { "the stream is broken, or of another kind" };
-            return Err(Failure::Broken { at: progress.used, what: what.to_owned() });
-        }
-    }
-    if let Some(at) = progress.trailing {
-        return Err(Failure::Broken { at, what: "other bytes follow the stream".to_owned() });
-    }
-    let problems = members.map(Members::finish).transpose()?.unwrap_or_default();
-    // what the decoder left unread is padding
-    reader.rest()?;
+    // a read that failed inside the decoder fails here again, and then it is no broken stream
+    reader.rest(budget)?;
     source.settle()?;
     let (_, stored) = reader.hashed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Found { stored: stored.finish(), inner: inner.map(|inner| (size, inner.finish())), problems })
+    Ok(Found { stored: stored.finish(), inside })
+}
+
+/// How decoding ended.
+fn ended(result: Result<(), Fault>, progress: Progress) -> Result<(), Failure> {
+    match result {
+        Ok(()) => match progress.trailing {
+            None => Ok(()),
+            Some(at) => Err(Failure::Broken { at, what: "other bytes follow the stream".to_owned() }),
+        },
+        Err(Fault::Spent(Spent(limit))) => Err(Failure::Limit { limit }),
+        Err(Fault::Broken(error)) if crate::source::Changed::is(&error) => Err(error.into()),
+        Err(Fault::Broken(error)) => {
+            let cut = error.kind() == io::ErrorKind::UnexpectedEof;
+            let what = if cut { "is cut off" } else { "is broken, or of another kind" };
+            Err(Failure::Broken { at: progress.used, what: format!("the stream that starts here {what}") })
+        }
+    }
 }
 
 /// Hands the bytes on as they are.
@@ -204,9 +225,11 @@ struct Hashing<'a> {
 }
 
 impl Hashing<'_> {
-    fn rest(&self) -> io::Result<()> {
+    /// Hashes what was not read: padding, and everything behind the place where the inside failed.
+    fn rest(&self, budget: &mut Budget) -> Result<(), Failure> {
         let mut block = vec![0; BLOCK];
         loop {
+            budget.entries(0).map_err(|Spent(limit)| Failure::Limit { limit })?;
             let at = self.hashed.lock().unwrap_or_else(PoisonError::into_inner).0;
             let len = usize::try_from(self.len() - at).unwrap_or(BLOCK).min(BLOCK);
             if len == 0 {

@@ -242,7 +242,8 @@ pub struct HashArgs {
     pub outboard: bool,
     /// Also hash what is inside, in the same read: gzip, zlib, bzip2, xz, lzma, lz4 or zstd, tar for each file of an
     /// archive, or both, as in gzip,tar. With --check, PATH names the files to look into, and the list may name them,
-    /// what they decompress to, and the files of archives
+    /// what they decompress to, and the files of archives. Streams that are cut off or followed by other bytes, links, names
+    /// that are unsafe or stand for one file twice, and limits that are reached: exit 3, and the reason
     #[arg(long, value_name = "LAYER", value_delimiter = ',')]
     pub through: Vec<String>,
     /// Print lines in BSD style: ALGORITHM (NAME) = DIGEST

@@ -11,7 +11,7 @@ use mverify::manifest::sums::{Line, Status, Summary, Sums};
 use mverify::report::plain;
 use mverify::scan::Stop;
 use mverify::source::ReadAt;
-use mverify::through::{Layers, Member, through};
+use mverify::through::{Inside, Layers, Member, through};
 use mverify::walk::Item;
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
@@ -38,9 +38,9 @@ fn print(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
             let within = (part.what != What::Stored).then_some(path.as_path());
             out.digests(part.name, part.size, part.digests, within)
         });
-        if let Err(why) = result? {
+        if let Err(doubt) = result? {
             exit = Exit::NotProven;
-            out.failure(path.as_os_str().as_encoded_bytes(), &why)?;
+            out.failure(path.as_os_str().as_encoded_bytes(), &doubt.why)?;
         }
     }
     out.finish()?;
@@ -72,8 +72,14 @@ enum What {
     Member,
 }
 
-/// Looks through one file and hands on what is found, the file itself last. The inner error is why not everything in it
-/// was hashed; it was said on standard error.
+/// Why not everything that a file holds is proven by digests.
+struct Doubt {
+    /// It was not read to its end, so what was not met may still be in there.
+    unread: bool,
+    why: String,
+}
+
+/// Looks through one file and hands on what is found, the file itself last. The inner error was said on standard error.
 fn look(
     item: Item,
     args: &HashArgs,
@@ -81,19 +87,19 @@ fn look(
     algorithms: &[Algorithm],
     stop: &Stop,
     deliver: &mut dyn FnMut(Part<'_>) -> Result<()>,
-) -> Result<Result<(), String>> {
+) -> Result<Result<(), Doubt>> {
     let (path, found) = match hash::source(item, args) {
-        Err((path, why)) => (path, Err(vec![why])),
+        Err((path, why)) => (path, Err((true, vec![why]))),
         Ok((path, source)) => {
             let found = look_into(&path, &source, args, layers, algorithms, stop, deliver)?;
             (path, found)
         }
     };
-    Ok(found.map_err(|reasons| {
+    Ok(found.map_err(|(unread, reasons)| {
         for why in &reasons {
             eprintln!("mverify: {}: {}", plain::path(&path), plain::whole(why));
         }
-        reasons.join("; ")
+        Doubt { unread, why: reasons.join("; ") }
     }))
 }
 
@@ -105,7 +111,7 @@ fn look_into(
     algorithms: &[Algorithm],
     stop: &Stop,
     deliver: &mut dyn FnMut(Part<'_>) -> Result<()>,
-) -> Result<Result<(), Vec<String>>> {
+) -> Result<Result<(), (bool, Vec<String>)>> {
     let mut budget = Budget::new(args.limits.limits()).with_stop(stop.clone());
     let mut undelivered = Ok(());
     let found = through(source, layers, algorithms, &mut budget, &mut |member| {
@@ -116,14 +122,20 @@ fn look_into(
     undelivered?;
     let found = match found {
         Ok(found) => found,
-        Err(failure) => return Ok(Err(vec![failure.to_string()])),
+        Err(failure) => return Ok(Err((true, vec![failure.to_string()]))),
     };
     let stored = path.as_os_str().as_encoded_bytes();
-    if let Some((name, (size, digests))) = layers.inner_name(stored).zip(found.inner) {
-        deliver(Part { what: What::Inner, name: &name, size, digests: &digests })?;
+    if let Ok(Inside { inner: Some((size, digests)), .. }) = &found.inside
+        && let Some(name) = layers.inner_name(stored)
+    {
+        deliver(Part { what: What::Inner, name: &name, size: *size, digests })?;
     }
     deliver(Part { what: What::Stored, name: stored, size: source.len(), digests: &found.stored })?;
-    Ok(if found.problems.is_empty() { Ok(()) } else { Err(found.problems) })
+    Ok(match found.inside {
+        Ok(inside) if inside.problems.is_empty() => Ok(()),
+        Ok(inside) => Err((false, inside.problems)),
+        Err(failure) => Err((true, vec![failure.to_string()])),
+    })
 }
 
 /// A line of a list, and what became of it.
@@ -184,7 +196,7 @@ fn check(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
     let mut lists = Lists::new(&sums);
     let algorithms = lists.algorithms();
     length_is_known(&algorithms)?;
-    let mut verdict = Verdict::Ok;
+    let (mut verdict, mut unread) = (Verdict::Ok, None);
     for item in hash::items(args, stop)? {
         let path = item.path().to_owned();
         let mut unlisted = 0u64;
@@ -200,23 +212,38 @@ fn check(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
             }
             Ok(())
         });
-        if result?.is_err() || (unlisted > 0 && args.strict) {
-            verdict = Verdict::Unknown;
+        match result? {
+            Err(doubt) => {
+                verdict = Verdict::Unknown;
+                if doubt.unread {
+                    unread.get_or_insert_with(|| format!("{} was not read to its end", plain::path(&path)));
+                }
+            }
+            Ok(()) if unlisted > 0 && args.strict => verdict = Verdict::Unknown,
+            Ok(()) => {}
         }
         if unlisted > 0 && !args.status {
             let files = if unlisted == 1 { "file in it is" } else { "files in it are" };
             eprintln!("mverify: WARNING: {}: {unlisted} {files} in no list", plain::path(&path));
         }
     }
-    report(args, &sums, lists, verdict)
+    report(args, &sums, lists, unread, verdict)
 }
 
-fn report(args: &HashArgs, sums: &[Sums], lists: Lists<'_>, mut verdict: Verdict) -> Result<Exit> {
+/// Says what became of every line. What was not met is missing, unless something was not read to its end (`unread`).
+fn report(
+    args: &HashArgs,
+    sums: &[Sums],
+    lists: Lists<'_>,
+    unread: Option<String>,
+    mut verdict: Verdict,
+) -> Result<Exit> {
+    let unmet = unread.map_or(Status::Missing, Status::Unreadable);
     let mut out = BufWriter::new(io::stdout());
     let mut summaries: Vec<Summary> =
         sums.iter().map(|sums| Summary { malformed: sums.malformed.len() as u64, ..Summary::default() }).collect();
     for wanted in lists.wanted {
-        let status = wanted.status.unwrap_or(Status::Missing);
+        let status = wanted.status.unwrap_or_else(|| unmet.clone());
         let Some(summary) = summaries.get_mut(wanted.list) else { continue };
         match status {
             Status::Match(_) => summary.matches += 1,

@@ -12,10 +12,14 @@ use crate::format::{self, Identity};
 use crate::rule::container as rules;
 use crate::scan::Scan;
 use crate::source::View;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 
 /// Largest dictionary or window of xz, lzma and zstd, in KiB: the largest preset of `xz`, with room for its overhead.
 const WINDOW_KIB: u32 = 80 << 10;
+/// Bytes read, and bytes handed on, at a time.
+const BLOCK: usize = 1 << 16;
+/// Zeros that may follow a stream: what tapes and disks are padded to.
+const PADDING: u64 = 1 << 20;
 /// Outputs below this many bytes are exempt from the ratio limit.
 const RATIO_EXEMPT: u64 = 1 << 20;
 /// Bytes before the zlib stream of joblib's first format: `ZF` and a length in hexadecimal, padded to 19 characters.
@@ -123,27 +127,62 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// The bytes of a view, one after another.
+/// The bytes of a view, one after another, each read once.
 struct Input<'v, 'a> {
     view: &'v View<'a>,
+    /// Where the view is read next.
     at: u64,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were consumed.
+    used: usize,
+}
+
+impl<'v, 'a> Input<'v, 'a> {
+    fn new(view: &'v View<'a>, at: u64) -> Self {
+        Input { view, at, buffer: Vec::with_capacity(BLOCK), used: 0 }
+    }
+    fn left(&self) -> &[u8] {
+        self.buffer.get(self.used..).unwrap_or_default()
+    }
+    /// Offset in the view of the next byte.
+    fn position(&self) -> u64 {
+        self.at.saturating_sub(len64(self.left()))
+    }
+    /// The next bytes: `len` of them or more, unless the view ends. Where a buffer ends must not decide what is seen.
+    fn peek(&mut self, len: usize) -> io::Result<&[u8]> {
+        if self.left().len() < len {
+            self.buffer.drain(..self.used);
+            self.used = 0;
+            let kept = self.buffer.len();
+            let left = usize::try_from(self.view.len().saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let fresh = left.min(BLOCK.saturating_sub(kept));
+            self.buffer.resize(kept.saturating_add(fresh), 0);
+            let part = self.buffer.get_mut(kept..).unwrap_or_default();
+            if let Err(error) = self.view.read_at(self.at, part) {
+                self.buffer.truncate(kept);
+                return Err(error);
+            }
+            self.at = self.at.saturating_add(len64(part));
+        }
+        Ok(self.left())
+    }
+}
+
+impl BufRead for Input<'_, '_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.peek(1)
+    }
+    fn consume(&mut self, len: usize) {
+        self.used = self.used.saturating_add(len).min(self.buffer.len());
+    }
 }
 
 impl Read for Input<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.view.len().saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let len = buf.len().min(left);
-        let Some(part) = buf.get_mut(..len) else { return Ok(0) };
-        self.view.read_at(self.at, part)?;
-        self.at = self.at.saturating_add(len64(part));
+        let len = self.fill_buf()?.read(buf)?;
+        self.consume(len);
         Ok(len)
     }
-}
-
-type Buffered<'v, 'a> = BufReader<Input<'v, 'a>>;
-
-fn position(input: &Buffered<'_, '_>) -> u64 {
-    input.get_ref().at.saturating_sub(len64(input.buffer()))
 }
 
 /// Decodes every stream in `view`, one after another, and hands what comes out to `sink` in blocks. The view is read once
@@ -156,13 +195,13 @@ pub(crate) fn decode(
     sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let start = if codec == Codec::ZFile { zfile_start(view)? } else { 0 };
-    let mut input = BufReader::with_capacity(1 << 16, Input { view, at: start });
+    let mut input = Input::new(view, start);
     let by_ratio = view.len().saturating_mul(budget.limits().max_ratio).max(RATIO_EXEMPT);
     let mut pump = Pump { sink, total: 0, by_ratio, budget };
     loop {
         pump.budget.entries(1).map_err(Fault::Spent)?;
         let unused = one(&mut input, codec, &mut pump)?;
-        out.used = position(&input).saturating_sub(unused);
+        out.used = input.position().saturating_sub(unused);
         if out.used == view.len() {
             return Ok(());
         }
@@ -171,17 +210,15 @@ pub(crate) fn decode(
             break;
         }
     }
-    if !only_padding(view, codec, out.used)? {
+    if !only_padding(&mut input, codec, view.len().saturating_sub(out.used))? {
         out.trailing = Some(out.used);
     }
     Ok(())
 }
 
 /// True if the same kind of stream comes next.
-fn continues(input: &mut Buffered<'_, '_>, codec: Codec) -> io::Result<bool> {
-    let next = input.fill_buf()?;
-    // Four bytes may be split over two fills only at the end of the buffer; a short look then ends the stream, and the
-    // rest is examined as a file of its own.
+fn continues(input: &mut Input<'_, '_>, codec: Codec) -> io::Result<bool> {
+    let next = input.peek(6)?;
     Ok(match codec {
         Codec::Gzip => next.starts_with(b"\x1f\x8b"),
         Codec::Bzip2 => next.starts_with(b"BZh"),
@@ -197,13 +234,19 @@ fn is_skippable(head: &[u8]) -> bool {
     matches!(head.first_chunk::<4>(), Some([0x50..=0x5f, 0x2a, 0x4d, 0x18]))
 }
 
-/// True if nothing but the zeros that the format allows follows.
-fn only_padding(view: &View<'_>, codec: Codec, from: u64) -> io::Result<bool> {
-    let len = view.len().saturating_sub(from);
-    if !matches!(codec, Codec::Gzip | Codec::Xz) || len > 1 << 20 {
+/// True if nothing but the zeros that the format allows follows, `len` bytes.
+fn only_padding(input: &mut Input<'_, '_>, codec: Codec, len: u64) -> io::Result<bool> {
+    if !matches!(codec, Codec::Gzip | Codec::Xz) || len > PADDING {
         return Ok(false);
     }
-    Ok(view.copy(from..view.len())?.iter().all(|b| *b == 0))
+    loop {
+        let part = input.fill_buf()?;
+        if part.is_empty() || part.iter().any(|b| *b != 0) {
+            return Ok(part.is_empty());
+        }
+        let len = part.len();
+        input.consume(len);
+    }
 }
 
 /// Where the zlib stream of a joblib `ZF` file starts: one more byte where the length is padded by 20.
@@ -213,7 +256,7 @@ fn zfile_start(view: &View<'_>) -> io::Result<u64> {
 }
 
 /// Decodes one stream. Returns how many bytes at the end of what it took from `input` it did not use.
-fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_>) -> Result<u64, Fault> {
+fn one(input: &mut Input<'_, '_>, codec: Codec, pump: &mut Pump<'_>) -> Result<u64, Fault> {
     match codec {
         Codec::Gzip => pump.run(flate2::bufread::GzDecoder::new(input))?,
         Codec::Zlib | Codec::ZFile => pump.run(flate2::bufread::ZlibDecoder::new(input))?,
@@ -224,16 +267,16 @@ fn one(input: &mut Buffered<'_, '_>, codec: Codec, pump: &mut Pump<'_>) -> Resul
             pump.run(&mut decoder)?;
             return Ok(len64(&decoder.into_parts().1));
         }
-        Codec::Lz4 if is_skippable(input.fill_buf()?) => skip(input)?,
+        Codec::Lz4 if is_skippable(input.peek(4)?) => skip(input)?,
         Codec::Lz4 => lz4(input, pump)?,
-        Codec::Zstd if is_skippable(input.fill_buf()?) => skip(input)?,
+        Codec::Zstd if is_skippable(input.peek(4)?) => skip(input)?,
         Codec::Zstd => zstd(input, pump)?,
     }
     Ok(0)
 }
 
 /// Skips a skippable frame.
-fn skip(input: &mut Buffered<'_, '_>) -> Result<(), Fault> {
+fn skip(input: &mut Input<'_, '_>) -> Result<(), Fault> {
     let mut header = [0; 8];
     input.read_exact(&mut header)?;
     let [_, _, _, _, len @ ..] = header;
@@ -246,7 +289,7 @@ fn skip(input: &mut Buffered<'_, '_>) -> Result<(), Fault> {
 
 /// The decoder takes an end of the input in place of the end mark for the end of the frame; this notices it.
 struct Watched<'i, 'v, 'a> {
-    input: &'i mut Buffered<'v, 'a>,
+    input: &'i mut Input<'v, 'a>,
     starved: bool,
 }
 
@@ -258,13 +301,13 @@ impl Read for Watched<'_, '_, '_> {
     }
 }
 
-fn lz4(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
+fn lz4(input: &mut Input<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
     let mut watched = Watched { input, starved: false };
     pump.run(lz4_flex::frame::FrameDecoder::new(&mut watched))?;
     if watched.starved { Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
 }
 
-fn zstd(input: &mut Buffered<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
+fn zstd(input: &mut Input<'_, '_>, pump: &mut Pump<'_>) -> Result<(), Fault> {
     let window = u64::from(WINDOW_KIB).saturating_mul(1024);
     let mut decoder =
         ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, window).map_err(io::Error::other)?;
@@ -286,7 +329,7 @@ struct Pump<'p> {
 
 impl Pump<'_> {
     fn run(&mut self, mut decoder: impl Read) -> Result<(), Fault> {
-        let mut block = vec![0; 1 << 16];
+        let mut block = vec![0; BLOCK];
         loop {
             let len = match decoder.read(&mut block) {
                 Ok(0) => return Ok(()),

@@ -5,7 +5,7 @@
 //! are never copied here, extended headers only up to [`EXTENDED`] bytes each.
 
 use super::cursor::len64;
-use super::tar_header::{self, BLOCK, EXTENDED, Extended, Header, field, header_name, text};
+use super::tar_header::{self, BLOCK, EXTENDED, Extended, Header, field, header_name, prefix_is_disputed, text};
 use super::{zip_audit, zip_names};
 use crate::finding::{Finding, shown};
 use crate::format::{self, Identity, Role};
@@ -20,8 +20,7 @@ const TOLD: u32 = 64;
 
 /// Walks the archive and examines every member.
 pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
-    let mut walk =
-        Walk { view: *view, at: 0, told: 0, next: Extended::default(), global: Extended::default(), torch: 0 };
+    let mut walk = Walk { view: *view, at: 0, told: 0, next: Extended::default(), torch: 0 };
     if let Err(error) = walk.run(scan) {
         format::unreadable(&error, scan);
     }
@@ -38,7 +37,6 @@ struct Walk<'a> {
     at: u64,
     told: u32,
     next: Extended,
-    global: Extended,
     /// One bit for each of the members of torch's tar format.
     torch: u8,
 }
@@ -61,7 +59,7 @@ impl Walk<'_> {
             if block.iter().all(|b| *b == 0) {
                 return self.end(scan);
             }
-            let Some(header) = Header::of(&block, &self.next, &self.global) else {
+            let Some(header) = Header::of(&block, &self.next) else {
                 let message = "a header has the wrong checksum; what follows is seen by some readers only";
                 self.tell(&rules::TAR_AMBIGUOUS, message.into(), scan);
                 self.rest(self.at, scan);
@@ -138,10 +136,14 @@ impl Walk<'_> {
             return Ok(next);
         }
         let ext = std::mem::take(&mut self.next);
-        let name = ext.name.or_else(|| self.global.name.clone()).unwrap_or_else(|| header_name(block));
+        if ext.name.is_none() && prefix_is_disputed(block) {
+            let message = "the name of a member starts with a prefix that only some readers see";
+            self.tell(&rules::TAR_AMBIGUOUS, message.into(), scan);
+        }
+        let name = ext.name.unwrap_or_else(|| header_name(block));
         let link = ext.link.unwrap_or_else(|| text(field(block, 157, 100)).to_vec());
         self.named(&name, &link, kind, scan);
-        if ext.sparse || self.global.sparse {
+        if ext.sparse {
             let message = format!("'{}' is a sparse file", show(&name));
             self.tell(&rules::TAR_UNREAD, message, scan);
         }
@@ -201,8 +203,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let bytes = content.copy(0..content.len())?;
-        if tar_header::extend(kind, &bytes, &mut self.next, &mut self.global).is_none() {
-            self.tell(&rules::TAR_AMBIGUOUS, "a pax header does not add up".into(), scan);
+        if let Err(why) = tar_header::extend(kind, &bytes, &mut self.next) {
+            self.tell(&rules::TAR_AMBIGUOUS, why.into(), scan);
         }
         Ok(())
     }

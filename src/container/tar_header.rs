@@ -10,8 +10,8 @@ pub(crate) const BLOCK: u64 = 512;
 /// Largest extended header that is read, in bytes.
 pub(crate) const EXTENDED: u64 = 1 << 20;
 
-/// What extended headers say about the member that follows, or (pax global headers) about all that follow.
-#[derive(Clone, Debug, Default)]
+/// What extended headers say about the member that follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extended {
     pub name: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,
@@ -30,12 +30,12 @@ pub(crate) struct Header {
 
 impl Header {
     /// Reads a block; `None` if its checksum is wrong.
-    pub fn of(block: &[u8], next: &Extended, global: &Extended) -> Option<Header> {
+    pub fn of(block: &[u8], next: &Extended) -> Option<Header> {
         if !is_tar(block) {
             return None;
         }
         let header = Header { kind: block.get(156).copied().unwrap_or(0), size: number(field(block, 124, 12)) };
-        let said = if header.is_extended() { None } else { next.size.or(global.size) };
+        let said = if header.is_extended() { None } else { next.size };
         Some(Header { size: said.or(header.size), ..header })
     }
     /// An extended header, whose content speaks about the next member.
@@ -52,15 +52,28 @@ impl Header {
     }
 }
 
-/// Takes the content of an extended header in; `None` if it does not add up.
-pub(crate) fn extend(kind: u8, bytes: &[u8], next: &mut Extended, global: &mut Extended) -> Option<()> {
+/// Takes the content of an extended header in. The error is why readers may differ about what it says: of two headers that
+/// name one member Python's tarfile follows one and GNU tar the other, and names for all members are followed by both of
+/// them and ignored by libarchive.
+pub(crate) fn extend(kind: u8, bytes: &[u8], next: &mut Extended) -> Result<(), &'static str> {
+    let mut said = Extended::default();
     match kind {
-        b'L' => next.name = Some(text(bytes).to_vec()),
-        b'K' => next.link = Some(text(bytes).to_vec()),
-        b'g' => pax(bytes, global)?,
-        _ => pax(bytes, next)?,
+        b'L' => said.name = Some(text(bytes).to_vec()),
+        b'K' => said.link = Some(text(bytes).to_vec()),
+        _ => pax(bytes, &mut said).ok_or("a pax header does not add up")?,
     }
-    Some(())
+    if kind == b'g' {
+        let harmless = said == Extended::default();
+        return if harmless { Ok(()) } else { Err("a pax header names every member, or gives it a size or a map") };
+    }
+    let twice = (said.name.is_some() && next.name.is_some())
+        || (said.link.is_some() && next.link.is_some())
+        || (said.size.is_some() && next.size.is_some());
+    next.name = said.name.or(next.name.take());
+    next.link = said.link.or(next.link.take());
+    next.size = said.size.or(next.size);
+    next.sparse |= said.sparse;
+    if twice { Err("two extended headers say different things about one member") } else { Ok(()) }
 }
 
 /// Reads pax records, `LENGTH KEY=VALUE\n` each; `None` if they are malformed.
@@ -92,6 +105,12 @@ pub(crate) fn field(block: &[u8], at: usize, len: usize) -> &[u8] {
 /// Bytes up to the first NUL.
 pub(crate) fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// True if Python's tarfile takes what stands in the place of ustar's prefix for one, and other readers do not: old
+/// incremental archives of GNU's keep times there.
+pub(crate) fn prefix_is_disputed(block: &[u8]) -> bool {
+    field(block, 257, 6) != b"ustar\0" && !text(field(block, 345, 155)).is_empty()
 }
 
 /// Name of a header; ustar splits long ones into prefix and name.

@@ -55,6 +55,26 @@ fn an_archive_as_last_member_is_no_polyglot() {
 }
 
 #[test]
+fn names_that_readers_find_in_different_places_are_ambiguous() {
+    let pax = |kind| member("x", kind, b"12 path=one\n");
+    let gnu = member("././@LongLink", b'L', b"two\0");
+    let words = member("words.txt", b'0', b"words\n");
+    for headers in [[pax(b'x'), gnu.clone()].concat(), [gnu, pax(b'x')].concat(), pax(b'g'), pax(b'x').repeat(2)] {
+        let found = tar(&[headers, words.clone()]);
+        assert!(found.has(&rules::TAR_AMBIGUOUS), "{:#?}", found.findings);
+    }
+    let mut times = header("words.txt", b'0', 0, "");
+    times[257..265].copy_from_slice(b"ustar  \0");
+    times[345..350].copy_from_slice(b"12345");
+    times[148..156].fill(b' ');
+    let sum: u32 = times.iter().map(|b| u32::from(*b)).sum();
+    times[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    assert!(tar(&[times]).has(&rules::TAR_AMBIGUOUS));
+    let found = tar(&[pax(b'x'), words]);
+    assert_eq!(found.verdict(), Verdict::Ok, "{:#?}", found.findings);
+}
+
+#[test]
 fn long_names_of_both_kinds_are_used() {
     let long = format!("{}/../../x.txt", "d".repeat(120));
     let gnu = member("././@LongLink", b'L', format!("{long}\0").as_bytes());

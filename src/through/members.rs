@@ -1,28 +1,30 @@
 //! The files of a tar archive that comes piece by piece.
 //!
-//! Bound: memory is one header, one extended header (1 MiB at most), and the names met so far (`max_entries`).
+//! Bound: memory is one header, one extended header (1 MiB at most), and what [`Names`] keeps.
 
+use super::names::Names;
 use super::{Failure, Member};
-use crate::container::tar_header::{self, BLOCK, EXTENDED, Extended, Header, field, header_name, text};
+use crate::container::tar_header::{
+    self, BLOCK, EXTENDED, Extended, Header, field, header_name, prefix_is_disputed, text,
+};
 use crate::container::{zip_audit, zip_names};
 use crate::digest::{Algorithm, Hasher};
 use crate::finding::shown;
-use std::collections::HashSet;
 use std::io;
 
 /// Problems that are told one by one.
 const TOLD: usize = 64;
+/// Longest name in bytes: what Linux takes for a path. Longer ones would let a small archive fill memory and output.
+const LONGEST: usize = 4096;
 
 /// Takes an archive apart as it comes.
 pub(super) struct Members<'m> {
     algorithms: &'m [Algorithm],
-    max_entries: u64,
     deliver: &'m mut dyn FnMut(Member) -> io::Result<()>,
     at: u64,
     state: State,
     next: Extended,
-    global: Extended,
-    names: HashSet<Vec<u8>>,
+    names: Names,
     problems: Vec<String>,
     untold: usize,
 }
@@ -52,13 +54,11 @@ impl<'m> Members<'m> {
     ) -> Self {
         Members {
             algorithms,
-            max_entries,
             deliver,
             at: 0,
             state: State::Header(Vec::new()),
             next: Extended::default(),
-            global: Extended::default(),
-            names: HashSet::new(),
+            names: Names::new(max_entries),
             problems: Vec::new(),
             untold: 0,
         }
@@ -134,10 +134,13 @@ impl<'m> Members<'m> {
 
     fn header(&mut self, block: &[u8]) -> Result<(), Failure> {
         if block.iter().all(|byte| *byte == 0) {
+            if self.next != Extended::default() {
+                return Err(self.broken("the archive ends behind an extended header, without its member"));
+            }
             self.state = State::End;
             return Ok(());
         }
-        let Some(header) = Header::of(block, &self.next, &self.global) else {
+        let Some(header) = Header::of(block, &self.next) else {
             return Err(self.broken("no header of a tar archive stands here"));
         };
         let Some(size) = header.size else { return Err(self.broken("a header states a size that is no number")) };
@@ -159,23 +162,29 @@ impl<'m> Members<'m> {
 
     fn member(&mut self, block: &[u8], header: Header, size: u64) -> Result<Content, Failure> {
         let said = std::mem::take(&mut self.next);
-        let name = said.name.or_else(|| self.global.name.clone()).unwrap_or_else(|| header_name(block));
-        if said.sparse || self.global.sparse {
+        if said.sparse {
             return Err(self.broken("a member is a sparse file, which is not read"));
+        }
+        if said.name.is_none() && prefix_is_disputed(block) {
+            return Err(self.broken("the name of a member starts with a prefix that only some readers see"));
+        }
+        let name = said.name.unwrap_or_else(|| header_name(block));
+        if name.len() > LONGEST {
+            return Err(self.broken("the name of a member is longer than any system takes"));
         }
         if let Some(what) = zip_names::defect(&name, false) {
             self.problem(format!("the name {} is unsafe: {what}", show(&name)));
         }
         // a name with a slash at its end is a folder in old archives, whatever its type
-        if header.kind == b'5' || (header.is_file() && name.ends_with(b"/") && size == 0) {
+        let folder = header.kind == b'5' || (header.is_file() && name.ends_with(b"/"));
+        if let Some(clash) = self.names.add(&name, folder)? {
+            self.problem(format!("{} {clash}", show(&name)));
+        }
+        if folder {
+            if size > 0 {
+                self.problem(format!("{} is a folder by its name and has content", show(&name)));
+            }
             return Ok(Content::Other);
-        }
-        if self.names.len() as u64 >= self.max_entries {
-            return Err(Failure::Limit { limit: "max_entries" });
-        }
-        let plain = name.strip_prefix(b"./").unwrap_or(&name).to_vec();
-        if !self.names.insert(plain) {
-            self.problem(format!("{} stands there twice: which one counts depends on who unpacks it", show(&name)));
         }
         if header.is_file() {
             let hasher = Hasher::new(self.algorithms, Some(size)).map_err(io::Error::other)?;
@@ -206,9 +215,7 @@ impl<'m> Members<'m> {
                 (self.deliver)(Member { name, size, digests: hasher.finish() })?;
             }
             Content::Extended(kind, bytes) => {
-                if tar_header::extend(kind, &bytes, &mut self.next, &mut self.global).is_none() {
-                    return Err(self.broken("a pax header does not add up"));
-                }
+                tar_header::extend(kind, &bytes, &mut self.next).map_err(|why| self.broken(why))?;
             }
             Content::Other => {}
         }

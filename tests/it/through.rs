@@ -69,11 +69,22 @@ fn stored_and_inner_bytes_of_a_compressed_file_are_checked() {
     let check = |args: &[&str]| mverify_in(here, &[&["hash", "-c", "SUMS"], args].concat(), b"");
     assert_eq!(check(&["--through", "zstd", "w.pt.zst"]).code, 0);
     let wrong = check(&["--through", "gzip", "w.pt.zst"]);
-    assert!(wrong.code == 1 && wrong.err.contains("of another kind"), "nothing is found: {}", wrong.err);
+    assert!(wrong.code == 3 && wrong.err.contains("of another kind"), "the inside is not read: {}", wrong.err);
+    assert!(wrong.out.contains("w.pt.zst: OK\n") && wrong.out.contains("not read to its end"), "{}", wrong.out);
     // other content under the same name: what it decompresses to differs, and so does the stored file
     tool(here, "printf other >w.pt && zstd -qf w.pt");
     let other = check(&["--through", "zstd", "w.pt.zst"]);
     assert!(other.code == 1 && other.out.matches("FAILED").count() == 2, "{}", other.out);
+    tool(here, "printf 1 >>w.pt.zst");
+    let longer = check(&["--through", "zstd", "w.pt.zst"]);
+    assert!(longer.code == 1 && longer.out.contains("w.pt.zst: FAILED\n"), "other stored bytes: {}", longer.out);
+    for (limit, most) in [("--max-decompressed-bytes", "1000"), ("--max-ratio", "1")] {
+        tool(here, "sha256sum w.pt >LIST");
+        let list = ["hash", "-c", "LIST", "--through", "gzip", "w.pt.gz", limit, most];
+        let bomb = mverify_in(here, &list, b"");
+        assert!(bomb.code == 3 && bomb.err.contains(&limit[2..].replace('-', "_")), "{}{}", bomb.out, bomb.err);
+        assert!(!bomb.out.contains("no such file"), "what was not reached is not missing: {}", bomb.out);
+    }
     let bomb = mverify_in(here, &["hash", "--through", "gzip", "w.pt.gz", "--max-decompressed-bytes", "1000"], b"");
     assert!(bomb.code == 3 && bomb.err.contains("max_decompressed_bytes"), "{}", bomb.err);
 }
