@@ -13,7 +13,8 @@ fn main() {
     };
     let cases = CASES.iter().map(|case| (case, &examine as &dyn Fn(&[u8])));
     let through = THROUGH.iter().map(|case| (case, &look_through as &dyn Fn(&[u8])));
-    for ((name, size, make), run) in cases.chain(through) {
+    let stores = STORES.iter().map(|case| (case, &read_manifest as &dyn Fn(&[u8])));
+    for ((name, size, make), run) in cases.chain(through).chain(stores) {
         let (small, large) = (make(*size), make(2 * *size));
         let (one, two) = (fastest(run, &small), fastest(run, &large));
         let ratio = two.as_secs_f64() / one.as_secs_f64();
@@ -58,6 +59,17 @@ const THROUGH: &[Case] = &[
         [files, vec![0; 1024]].concat()
     }),
 ];
+
+/// Manifests of model stores.
+const STORES: &[Case] = &[("oci: layers", 10_000, |n| {
+    let layer =
+        |i| format!(r#"{{"digest":"sha256:{i:064x}","size":1,"annotations":{{"org.cncf.model.filepath":"a/{i}"}}}}"#);
+    format!(r#"{{"layers":[{}]}}"#, (0..n).map(layer).collect::<Vec<_>>().join(",")).into_bytes()
+})];
+
+fn read_manifest(bytes: &[u8]) {
+    std::hint::black_box(mverify::manifest::oci::parse(bytes).expect("a manifest"));
+}
 
 fn look_through(bytes: &[u8]) {
     use mverify::through::{Layers, through};

@@ -9,6 +9,7 @@ mod stray;
 pub mod stream;
 pub mod tar;
 pub(crate) mod tar_header;
+pub(crate) mod unpacked;
 pub mod zip;
 pub mod zip_audit;
 mod zip_content;

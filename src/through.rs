@@ -6,7 +6,6 @@
 //! decompressed bytes; memory is the window of the decompressor, one block, and 16 bytes per name (`max_entries`).
 
 mod members;
-mod names;
 
 use crate::budget::{Budget, Spent};
 use crate::container::stream::{self, Fault, Progress};

@@ -1,10 +1,10 @@
-//! Which members of an archive are one file to somebody who unpacks it.
+//! Which members of an archive, or layers of a model store, are one file to somebody who unpacks them.
 //!
 //! Threat: two members under spellings of one path (`a/./b`, or `A` on Windows, or another Unicode form on macOS): which
 //! content is there in the end depends on who unpacks, so neither digest speaks for it. Bound: linear in the bytes of the
 //! names; 16 bytes for each file and folder, `max_entries` of them at most.
 
-use super::Failure;
+use crate::budget::Spent;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use unicode_normalization::UnicodeNormalization;
@@ -13,8 +13,9 @@ use unicode_normalization::UnicodeNormalization;
 type Key = [u8; 16];
 
 /// The paths met so far.
-pub(super) struct Names {
+pub(crate) struct Names {
     most: u64,
+    met: u64,
     /// Paths without regard to case and Unicode form, and whether each is a folder.
     places: HashMap<Key, bool>,
     /// Paths of files as they are spelled, apart from `.` and doubled slashes.
@@ -23,11 +24,11 @@ pub(super) struct Names {
 
 impl Names {
     pub fn new(most: u64) -> Self {
-        Names { most, places: HashMap::new(), files: HashSet::new() }
+        Names { most, met: 0, places: HashMap::new(), files: HashSet::new() }
     }
 
     /// Adds a path and the folders it is in. Returns what is wrong with it beside the paths before.
-    pub fn add(&mut self, name: &[u8], folder: bool) -> Result<Option<&'static str>, Failure> {
+    pub fn add(&mut self, name: &[u8], folder: bool) -> Result<Option<&'static str>, Spent> {
         let (mut spelled, mut folded) = (blake3::Hasher::new(), blake3::Hasher::new());
         let mut parts = name.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).peekable();
         if parts.peek().is_none() {
@@ -41,8 +42,11 @@ impl Names {
             let place = key(&folded);
             let is_folder = folder || !last;
             match self.places.get(&place) {
-                None if self.places.len() as u64 >= self.most => return Err(Failure::Limit { limit: "max_entries" }),
-                None => drop(self.places.insert(place, is_folder)),
+                None if self.met >= self.most => return Err(Spent("max_entries")),
+                None => {
+                    self.met = self.met.saturating_add(1);
+                    self.places.insert(place, is_folder);
+                }
                 Some(true) if is_folder => {}
                 Some(false) if !is_folder => {
                     clash = Some(if self.files.contains(&key(&spelled)) {
@@ -113,6 +117,6 @@ mod tests {
     fn folders_count_as_well() {
         let mut names = Names::new(3);
         assert_eq!(names.add(b"a/b/c", false).unwrap(), None);
-        assert!(matches!(names.add(b"a/b/d", false), Err(Failure::Limit { limit: "max_entries" })));
+        assert!(matches!(names.add(b"a/b/d", false), Err(Spent("max_entries"))));
     }
 }

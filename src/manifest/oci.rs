@@ -1,13 +1,14 @@
 //! Manifests of content-addressed model stores: OCI image layouts (ModelPack, KitOps, Docker Model Runner) and Ollama.
 //!
 //! A manifest lists blobs by digest and size; an index lists manifests. Read strictly: a digest of full length in lower
-//! case, sizes that are numbers, no member twice. Linear in the text; [`MOST`] descriptors at most.
+//! case, sizes that are numbers, no member twice, and no text that is an index to one client and a manifest to another
+//! (CVE-2021-41190). Linear in the text; [`MOST`] descriptors at most.
 //! Source: OCI image spec 1.1 (descriptor, index, manifest), ModelPack `org.cncf.model.filepath`.
 //! Threat: whoever ships the store ships its manifests, so this is never more than self-asserted; annotations name paths
 //! that clients unpack to.
 
 use super::oms::value::{self, Object, Value};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::finding::shown;
 
 /// Largest manifest, in bytes: what registries take.
@@ -16,7 +17,7 @@ pub const LARGEST: u64 = 4 << 20;
 pub const MOST: usize = 100_000;
 
 /// Annotations that say which file a layer is.
-const PATHS: [&str; 2] = ["org.cncf.model.filepath", "org.opencontainers.image.title"];
+pub(crate) const PATHS: [&str; 2] = ["org.cncf.model.filepath", "org.opencontainers.image.title"];
 
 /// What a manifest says about one blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub struct Descriptor {
     pub size: u64,
     /// It is a manifest or an index itself.
     pub is_manifest: bool,
-    /// The path that clients unpack it to.
-    pub path: Option<String>,
+    /// The annotations that say which path clients unpack it to, and those paths.
+    pub paths: Vec<(&'static str, String)>,
 }
 
 impl Descriptor {
@@ -47,8 +48,20 @@ impl Descriptor {
 pub fn parse(text: &[u8]) -> Result<Vec<Descriptor>, String> {
     let root = value::parse(text).map_err(|refusal| refusal.message)?;
     let root = root.object("it").map_err(|refusal| refusal.message)?;
+    let version = root.get("schemaVersion");
+    if version.is_some_and(|version| *version != Value::Number("2")) {
+        return Err("its schemaVersion is not 2".to_owned());
+    }
+    let lists: Vec<&str> =
+        ["manifests", "layers", "blobs"].into_iter().filter(|name| root.get(name).is_some()).collect();
+    if lists.len() > 1 {
+        return Err(format!("it lists both {}: what it is depends on who reads it", lists.join(" and ")));
+    }
     let mut found = Vec::new();
     if let Some(manifests) = root.get("manifests") {
+        if root.get("config").is_some() {
+            return Err("it is an index with the config of a manifest: what it is depends on who reads it".to_owned());
+        }
         for manifest in list(manifests, "manifests")? {
             found.push(Descriptor { is_manifest: true, ..descriptor(manifest)? });
         }
@@ -89,18 +102,29 @@ fn descriptor(value: &Value<'_>) -> Result<Descriptor, String> {
         Value::Text(kind) => kind.contains(".manifest.") || kind.contains(".index.") || kind.contains("manifest.list"),
         _ => false,
     });
-    let path = object.get("annotations").map(|annotations| path(annotations)).transpose()?.flatten();
-    Ok(Descriptor { algorithm, digest, size, is_manifest, path })
-}
-
-fn path(annotations: &Value<'_>) -> Result<Option<String>, String> {
-    let annotations: &Object<'_> = annotations.object("annotations").map_err(|refusal| refusal.message)?;
-    for name in PATHS {
-        if let Some(path) = annotations.get(name) {
-            return path.text(name).map(|path| Some(path.to_owned())).map_err(|refusal| refusal.message);
+    if let Some(data) = object.get("data") {
+        let data = data.text("data").map_err(|refusal| refusal.message)?;
+        let data = data_encoding::BASE64.decode(data.as_bytes()).ok().filter(|data| data.len() as u64 == size);
+        if data.and_then(|data| digest_of(algorithm, &data)) != Some(digest) {
+            return Err(format!("the data inside the descriptor of {} is not what its digest says", shown(named)));
         }
     }
-    Ok(None)
+    let paths = object.get("annotations").map(paths).transpose()?.unwrap_or_default();
+    Ok(Descriptor { algorithm, digest, size, is_manifest, paths })
+}
+
+fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Option<Digest> {
+    let mut hasher = Hasher::new(&[algorithm], None).ok()?;
+    hasher.update(bytes);
+    hasher.finish().get(algorithm)
+}
+
+/// The paths in the annotations: clients differ about which of them counts.
+fn paths(annotations: &Value<'_>) -> Result<Vec<(&'static str, String)>, String> {
+    let annotations: &Object<'_> = annotations.object("annotations").map_err(|refusal| refusal.message)?;
+    let said = PATHS.iter().filter_map(|name| annotations.get(name).map(|path| (*name, path)));
+    said.map(|(name, path)| path.text(name).map(|path| (name, path.to_owned())).map_err(|refusal| refusal.message))
+        .collect()
 }
 
 /// `sha256:<hex>` as an algorithm and a digest.
@@ -128,7 +152,7 @@ mod tests {
                 "digest": "sha256:{HEX}", "size": 0, "annotations": {{"org.opencontainers.image.ref.name": "latest"}}}}]}}"#
         );
         let found = parse(index.as_bytes()).unwrap();
-        assert!(found[0].is_manifest && found[0].path.is_none() && found[0].parts() == ("sha256", HEX.to_owned()));
+        assert!(found[0].is_manifest && found[0].paths.is_empty() && found[0].parts() == ("sha256", HEX.to_owned()));
         let manifest = format!(
             r#"{{"config": {{"digest": "sha256:{HEX}", "size": 7}}, "layers": [{{
                 "mediaType": "application/vnd.cncf.model.weight.v1.raw", "digest": "sha256:{HEX}", "size": 5,
@@ -136,7 +160,9 @@ mod tests {
         );
         let found = parse(manifest.as_bytes()).unwrap();
         assert_eq!(found.iter().map(|d| d.size).collect::<Vec<_>>(), [7, 5]);
-        assert_eq!(found[1].path.as_deref(), Some("a/model.safetensors"));
+        assert_eq!(found[1].paths, [("org.cncf.model.filepath", "a/model.safetensors".to_owned())]);
+        let inline = format!(r#"{{"layers": [{{"digest": "sha256:{HEX}", "size": 0, "data": ""}}]}}"#);
+        assert_eq!(parse(inline.as_bytes()).unwrap().len(), 1);
     }
 
     #[test]
@@ -152,6 +178,12 @@ mod tests {
             format!(r#"{{"layers": [{{"digest": "sha256:{upper}", "size": 5}}]}}"#),
             format!(r#"{{"layers": [{{"digest": "sha256:{}", "size": 5}}]}}"#, &HEX[2..]),
             format!(r#"{{"layers": [{{"digest": "md5:{HEX}", "size": 5}}]}}"#),
+            r#"{"layers": [], "manifests": []}"#.into(),
+            r#"{"layers": [], "blobs": []}"#.into(),
+            format!(r#"{{"manifests": [], "config": {{"digest": "sha256:{HEX}", "size": 5}}}}"#),
+            r#"{"schemaVersion": 1, "layers": []}"#.into(),
+            format!(r#"{{"layers": [{{"digest": "sha256:{HEX}", "size": 1, "data": "AA=="}}]}}"#),
+            format!(r#"{{"layers": [{{"digest": "sha256:{HEX}", "size": 5, "data": ""}}]}}"#),
             format!(r#"{{"layers": [{{"digest": "sha256:{HEX}", "size": 5, "size": 6}}]}}"#),
             format!(r#"{{"layers": [{{"digest": "sha256:{HEX}", "size": 5, "annotations": []}}]}}"#),
         ] {

@@ -40,10 +40,10 @@ rules! {
         why: "Which of the two is loaded depends on the loader. They should hold the same tensors.",
         todo: "Find out which one the publisher means, and remove the other.", fixture: "";
     STORE_BROKEN = "MV-OCI-001" Medium Unproven, "a manifest of a model store cannot be relied on",
-        why: "An OCI index or manifest, or one of Ollama's, is malformed or can be read in two ways, so what it says about the blobs counts for nothing.",
+        why: "An OCI index or manifest, or one of Ollama's, is missing, malformed or can be read in two ways (CVE-2021-41190), so what it says about the blobs counts for nothing.",
         todo: "Pull the model again.", fixture: "";
     STORE_PATH = "MV-OCI-002" High Bad, "a manifest of a model store unpacks a layer where it should not",
-        why: "Clients write each layer to the path in its annotation. One that leads out of the folder overwrites files of the user; two on one path hide each other.",
+        why: "Clients write each layer to the path in its annotation. One that leads out of the folder overwrites files of the user; two on one path, or on spellings of one path, hide each other.",
         todo: "Do not pull or unpack this model.", fixture: "";
     STORE_UNLISTED = "MV-OCI-003" Low Note, "a blob that no manifest lists",
         why: "It is left over from a model that was removed or updated, or was put there by somebody else.",

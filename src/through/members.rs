@@ -2,11 +2,12 @@
 //!
 //! Bound: memory is one header, one extended header (1 MiB at most), and what [`Names`] keeps.
 
-use super::names::Names;
 use super::{Failure, Member};
+use crate::budget::Spent;
 use crate::container::tar_header::{
     self, BLOCK, EXTENDED, Extended, Header, field, header_name, prefix_is_disputed, text,
 };
+use crate::container::unpacked::Names;
 use crate::container::{zip_audit, zip_names};
 use crate::digest::{Algorithm, Hasher};
 use crate::finding::shown;
@@ -177,7 +178,7 @@ impl<'m> Members<'m> {
         }
         // a name with a slash at its end is a folder in old archives, whatever its type
         let folder = header.kind == b'5' || (header.is_file() && name.ends_with(b"/"));
-        if let Some(clash) = self.names.add(&name, folder)? {
+        if let Some(clash) = self.names.add(&name, folder).map_err(|Spent(limit)| Failure::Limit { limit })? {
             self.problem(format!("{} {clash}", show(&name)));
         }
         if folder {

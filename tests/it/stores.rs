@@ -70,6 +70,67 @@ fn a_layer_that_leaves_its_folder_fails() {
     }
 }
 
+/// Changes the one manifest of a layout, and what the index says about it.
+fn rewrite(root: &Path, change: impl Fn(&mut serde_json::Value)) {
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(root.join("index.json")).unwrap()).unwrap();
+    let hex = &index["manifests"][0]["digest"].as_str().unwrap()["sha256:".len()..];
+    let path = root.join("blobs/sha256").join(hex);
+    let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    fs::remove_file(path).unwrap();
+    change(&mut manifest);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = put(&root.join("blobs"), "/", kind, manifest.to_string().as_bytes());
+    fs::write(root.join("index.json"), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string()).unwrap();
+}
+
+#[test]
+fn every_way_to_name_the_place_of_a_layer_is_looked_at() {
+    let title = "org.opencontainers.image.title";
+    for (path, and, code) in [
+        ("../../weights.pt", None, 1),
+        ("weights.pt", None, 0),
+        ("other.pt", Some("other.pt"), 1),
+        ("other.pt", Some("./other.pt"), 1),
+        ("other.pt", Some("Other.pt"), 1),
+        ("a", Some("a/b"), 1),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        modelpack(root, "weights.pt");
+        let words = put(&root.join("blobs"), "/", "application/vnd.cncf.model.doc.v1.raw", b"words\n");
+        rewrite(root, |manifest| {
+            manifest["layers"][0]["annotations"][title] = path.into();
+            if let Some(and) = and {
+                let mut words = words.clone();
+                words["annotations"] = json!({ title: and });
+                manifest["layers"].as_array_mut().unwrap().push(words);
+            }
+        });
+        let run = mverify(&[root]);
+        assert!(run.code == code && run.out.contains("OCI-002") == (code == 1), "{path}, {and:?}: {}", run.out);
+    }
+}
+
+#[test]
+fn a_layout_without_its_index_or_with_two_kinds_of_lists_proves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    modelpack(root, "weights.pt");
+    rewrite(root, |manifest| manifest["manifests"] = json!([]));
+    let run = mverify(&[root]);
+    assert!(run.code == 3 && run.out.contains("depends on who reads it"), "{}", run.out);
+    rewrite(root, |manifest| drop(manifest.as_object_mut().unwrap().remove("manifests")));
+    assert_eq!(mverify(&[root]).code, 0);
+    // without the marker the blobs still tell what it is
+    fs::remove_file(root.join("oci-layout")).unwrap();
+    let run = mverify(&[root.as_os_str(), "-v".as_ref()]);
+    assert!(run.code == 0 && run.out.contains("matches index.json"), "{}", run.out);
+    fs::write(root.join("oci-layout"), "{\"imageLayoutVersion\": \"1.0.0\"}").unwrap();
+    fs::remove_file(root.join("index.json")).unwrap();
+    let run = mverify(&[root]);
+    assert!(run.code == 3 && run.out.contains("no index.json"), "{}", run.out);
+}
+
 #[test]
 fn a_manifest_that_says_two_things_proves_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -3,13 +3,14 @@
 //! Each manifest is read once, however often it is listed, so cycles end; all together list at most [`MOST`] blobs.
 
 use super::{Absent, Gathering, below};
+use crate::container::unpacked::Names;
 use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::oci::{self, Descriptor};
 use crate::report::Trust;
 use crate::rule::integrity as rules;
 use crate::walk::Item;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Blobs that all manifests of a run list together.
@@ -71,16 +72,22 @@ impl Gathering {
         }
         for item in items {
             let path = item.path();
-            let unlisted =
-                listed.iter().any(|(root, known)| path.starts_with(root.join("blobs")) && !known.contains(path));
-            if unlisted {
+            // ROOT/blobs/sha256-HEX or ROOT/blobs/sha256/HEX
+            let stores = path.ancestors().skip(1).take(2).filter(|folder| folder.ends_with("blobs"));
+            let known = stores.filter_map(Path::parent).find_map(|root| listed.get(root));
+            if known.is_some_and(|known| !known.contains(path)) {
                 let message = "no manifest of this store lists it";
                 self.expected.note(path, Finding::new(&rules::STORE_UNLISTED, message));
+            }
+            if path.file_name().is_some_and(|name| name == "oci-layout") && !path.with_file_name("index.json").is_file()
+            {
+                let message = "the layout has no index.json, so nothing says which blobs belong to it";
+                self.expected.note(path, Finding::new(&rules::STORE_BROKEN, message));
             }
         }
     }
 
-    /// What a manifest lists; `None` where it cannot be which is noted if the file is there.
+    /// What a manifest lists; `None` where it cannot be read, which is noted if the file is there.
     fn manifest(&mut self, path: &Path) -> Option<Vec<Descriptor>> {
         let text = self.read(path, oci::LARGEST)?;
         match oci::parse(&text) {
@@ -95,16 +102,21 @@ impl Gathering {
 
     /// Notes paths that clients would unpack outside of their folder, or onto each other.
     fn paths(&mut self, manifest: &Path, descriptors: &[Descriptor]) {
-        let mut seen = BTreeSet::new();
-        for path in descriptors.iter().filter_map(|descriptor| descriptor.path.as_deref()) {
-            let message = if below(Path::new("x"), path.as_bytes()).is_none() || path.contains('\\') {
-                format!("a layer is unpacked outside of the folder, to {}", shown(path))
-            } else if !seen.insert(path) {
-                format!("two layers are unpacked to {}", shown(path))
-            } else {
-                continue;
-            };
-            self.expected.note(manifest, Finding::new(&rules::STORE_PATH, message));
+        for annotation in oci::PATHS {
+            let mut names = Names::new(MOST as u64);
+            let said = descriptors.iter().flat_map(|descriptor| &descriptor.paths).filter(|(by, _)| *by == annotation);
+            for (_, path) in said {
+                let message = if below(Path::new("x"), path.as_bytes()).is_none() || path.contains(['\\', '\0']) {
+                    format!("a layer is unpacked outside of the folder, to {}", shown(path))
+                } else {
+                    match names.add(path.as_bytes(), false) {
+                        Ok(None) => continue,
+                        Ok(Some(clash)) => format!("{}, where a layer is unpacked, {clash}", shown(path)),
+                        Err(_) => format!("its layers are unpacked to more than {MOST} files and folders"),
+                    }
+                };
+                self.expected.note(manifest, Finding::new(&rules::STORE_PATH, message));
+            }
         }
     }
 }
@@ -112,7 +124,8 @@ impl Gathering {
 /// The store whose index or manifest this file is, where it is one by its place.
 fn store_of(path: &Path) -> Option<(Layout, PathBuf)> {
     let directory = path.parent()?;
-    if path.file_name()? == "index.json" && directory.join("oci-layout").is_file() {
+    let is_layout = || directory.join("oci-layout").is_file() || directory.join("blobs/sha256").is_dir();
+    if path.file_name()? == "index.json" && is_layout() {
         return Some((Layout::Oci, directory.to_owned()));
     }
     // manifests/HOST/NAMESPACE/MODEL/TAG
@@ -131,8 +144,8 @@ fn source_name(root: &Path, manifest: &Path, descriptor: &Descriptor) -> String 
     } else {
         shown(&name)
     };
-    match &descriptor.path {
-        Some(path) => format!("{by}: {}", shown(path)),
+    match descriptor.paths.first() {
+        Some((_, path)) => format!("{by}: {}", shown(path)),
         None => by,
     }
 }
