@@ -37,7 +37,9 @@ pub use tensors::VerifiedTensors;
 
 use crate::digest::Watch;
 use crate::finding::Finding;
+use crate::manifest::expected::Expectations;
 use crate::report::{Artifact, Report};
+use crate::rule;
 use crate::source::{Changed, FileSource, Lease, Reach, ReadAt, Window, copy_range, read_exact_at};
 use crate::verifier::Verifier;
 use crate::walk::Item;
@@ -45,7 +47,7 @@ use handle::Keeper;
 use refusal::accept;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -129,7 +131,10 @@ fn hold(
 ) -> Result<VerifiedFile, LoadError> {
     let mode = options.mode;
     let len = ReadAt::len(&source);
-    let failed = |error| LoadError::copying(mode, path, error);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::Interrupted => stopped(verifier, path),
+        _ => LoadError::copying(mode, path, error),
+    };
     let (readable, keeper) = match mode {
         Mode::Sealed if sealed::is_final(source.file()) => (Readable::of_sealed(source.into_file()), Keeper::Sealed),
         Mode::Sealed => {
@@ -139,11 +144,11 @@ fn hold(
             (Readable::of_sealed(copy), Keeper::Sealed)
         }
         Mode::Private => {
-            let directory = private::Directory::new(options.place())
-                .map_err(|error| LoadError::unavailable(mode, format!("{}: {error}", options.place().display())))?;
+            let directory = private::Directory::for_copies(len, options)?;
             let copy = directory.path().join(path.file_name().unwrap_or("file".as_ref()));
             private::copy(source.file(), &copy, |to| pour(&source, to, watch)).map_err(failed)?;
-            (Readable::Source(FileSource::open(&copy, &verifier.opening(false))?), Keeper::Private(directory))
+            let source = FileSource::open(&copy, &verifier.opening(false))?;
+            (Readable::Source(source), Keeper::Private { copy, _directory: directory })
         }
         Mode::Lease => match Lease::take(source.file()) {
             Some(lease) => (Readable::Source(source), Keeper::Lease(lease)),
@@ -169,6 +174,14 @@ fn hold(
     Ok(file)
 }
 
+/// The answer where [`Watch::cancelled`] said so.
+fn stopped(verifier: &Verifier, path: &Path) -> LoadError {
+    let finding = Finding::new(&rule::run::STOPPED, "the run was stopped before it was read");
+    let mut report = Report::default();
+    report.push(verifier.refused(path, finding, &Expectations::default()));
+    LoadError::NotProven(Box::new(report))
+}
+
 const NO_LEASE: &str =
     "the system grants no lease: it takes an own file, on a file system with leases, that nobody has open for writing";
 
@@ -179,18 +192,19 @@ const NO_LEASE: &str =
 fn pour(source: &FileSource, mut to: &File, watch: &dyn Watch) -> io::Result<()> {
     let len = ReadAt::len(source);
     let mut from = source.file();
-    io::Seek::rewind(&mut from)?;
-    let mut left = len;
-    while left > 0 {
+    let mut at = from.seek(SeekFrom::Start(0))?;
+    while at < len {
         if watch.cancelled() {
-            return Err(io::Error::other("stopped"));
+            return Err(io::ErrorKind::Interrupted.into());
         }
         // the kernel copies, without a detour through this process
-        let copied = io::copy(&mut from.take(left.min(PIECE)), &mut to)?;
-        if copied == 0 {
-            return Err(Changed.into());
+        match io::copy(&mut from.take(PIECE.min(len - at)), &mut to) {
+            // a signal of the caller's; how far it came is in the offsets, which go together
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) => return Err(Changed.into()),
+            other => drop(other?),
         }
-        left = left.saturating_sub(copied);
+        at = from.stream_position()?;
     }
     if read_exact_at(source.file(), &mut [0], len).is_ok() {
         return Err(Changed.into());

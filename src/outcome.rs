@@ -47,6 +47,10 @@ impl Outcome {
         }
         outcome
     }
+    /// What holds where both hold: the worse verdict, the lesser coverage.
+    pub fn and(self, other: Outcome) -> Outcome {
+        Outcome { verdict: self.verdict.max(other.verdict), coverage: self.coverage.max(other.coverage) }
+    }
     /// The verdict.
     pub fn verdict(self) -> Verdict {
         self.verdict

@@ -10,6 +10,7 @@ use crate::inspect;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
+use crate::outcome::Outcome;
 use crate::policy::matches;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
@@ -333,12 +334,12 @@ impl Verifier {
         &self.how.settings.limits
     }
 
-    /// The artifact with more findings, judged again.
-    pub(crate) fn with_findings(&self, artifact: Artifact, mut findings: Vec<Finding>) -> Artifact {
-        findings.extend(artifact.findings.iter().cloned());
-        let Artifact { outcome, findings, .. } =
-            Artifact::not_scanned(&artifact.path, artifact.size, findings, self.how.fail_on);
-        Artifact { outcome, findings, ..artifact }
+    /// The artifact with more findings, which can only lower it.
+    pub(crate) fn with_findings(&self, mut artifact: Artifact, findings: Vec<Finding>) -> Artifact {
+        artifact.outcome = artifact.outcome.and(Outcome::judge(&findings, self.how.fail_on));
+        artifact.findings.extend(findings);
+        artifact.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        artifact
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {

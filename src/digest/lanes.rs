@@ -183,6 +183,8 @@ impl<'a> Lane<'a> {
 
 /// Moves every lane on, by as many blocks as suits: at least one, and all of at least one lane. At most [`MOST`] lanes.
 pub(super) fn advance(kernels: Kernels, lanes: &mut [Lane<'_>]) {
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = kernels;
     #[cfg(target_arch = "x86_64")]
     if kernels.wide && lanes.len() >= WIDE_FROM && lanes.len() <= avx512::WIDTH {
         return advance_wide(lanes);

@@ -20,7 +20,11 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(super) enum Keeper {
     Sealed,
-    Private(Directory),
+    /// The path of the copy, in a directory that goes with it.
+    Private {
+        copy: PathBuf,
+        _directory: Directory,
+    },
     Lease(Lease),
     Verity,
 }
@@ -55,20 +59,26 @@ pub struct VerifiedFile {
     bytes: OnceLock<Bytes>,
 }
 
-#[derive(Debug)]
 enum Bytes {
     #[cfg(all(feature = "mmap", target_os = "linux"))]
     Mapped(Final),
     Read(Vec<u8>),
 }
 
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            #[cfg(all(feature = "mmap", target_os = "linux"))]
+            Bytes::Mapped(bytes) => write!(f, "{} bytes, mapped", bytes.len()),
+            Bytes::Read(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
+}
+
 impl VerifiedFile {
     pub(super) fn new(file: File, len: u64, keeper: Keeper, report: Report) -> VerifiedFile {
         let path = match &keeper {
-            Keeper::Private(directory) => {
-                let name = report.artifacts.first().and_then(|artifact| artifact.path.file_name());
-                directory.path().join(name.unwrap_or_default())
-            }
+            Keeper::Private { copy, .. } => copy.clone(),
             _ => descriptor_path(&file),
         };
         VerifiedFile { file, len, at: 0, keeper, report, path, bytes: OnceLock::new() }
@@ -98,7 +108,7 @@ impl VerifiedFile {
     pub fn mode(&self) -> Mode {
         match self.keeper {
             Keeper::Sealed => Mode::Sealed,
-            Keeper::Private(_) => Mode::Private,
+            Keeper::Private { .. } => Mode::Private,
             Keeper::Lease(_) => Mode::Lease,
             Keeper::Verity => Mode::Verity,
         }

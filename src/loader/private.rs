@@ -3,6 +3,9 @@
 //! Threat: another user renames a directory above ours and puts an own one in its place. So every directory above must
 //! belong to this user or to root, and be closed to others' writing unless it has the sticky bit, as `/tmp`.
 
+use super::memory;
+use super::mode::{Mode, Options};
+use super::refusal::LoadError;
 use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -18,6 +21,18 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// Makes one for copies of files of at most `longest` bytes.
+    pub(super) fn for_copies(longest: u64, options: &Options) -> Result<Directory, LoadError> {
+        let most = memory::largest_file();
+        if longest > most {
+            let why = format!("a copy takes {longest} bytes, this process may write files of {most} bytes");
+            return Err(LoadError::unavailable(Mode::Private, why));
+        }
+        let place = options.place();
+        Directory::new(place)
+            .map_err(|error| LoadError::unavailable(options.mode, format!("{}: {error}", place.display())))
+    }
+
     /// Makes one below `place`.
     pub(super) fn new(place: &Path) -> io::Result<Directory> {
         let place = fs::canonicalize(place)?;
@@ -52,7 +67,7 @@ impl Directory {
             let (open, sticky) = (found.mode() & 0o022 != 0, found.mode() & 0o1000 != 0);
             if (open && !sticky) || (found.uid() != own.uid() && found.uid() != 0) {
                 return refused(format!(
-                    "another user could replace what is kept there: {} is theirs",
+                    "other users own {}, or can write to it, and could replace a copy",
                     above.display()
                 ));
             }

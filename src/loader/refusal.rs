@@ -51,7 +51,9 @@ impl LoadError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
                 LoadError::unavailable(mode, format!("no room for the copy: {error}"))
             }
-            io::ErrorKind::Unsupported => LoadError::unavailable(mode, "this system does not have it"),
+            io::ErrorKind::Unsupported => {
+                LoadError::unavailable(mode, format!("this system does not have it: {error}"))
+            }
             _ if crate::source::Changed::is(&error) => Error::Changed { path: path.to_owned() }.into(),
             _ => Error::Io { path: path.to_owned(), doing: "copy", source: error }.into(),
         }

@@ -15,7 +15,8 @@ pub(super) fn copy(name: &str, fill: impl FnOnce(&File) -> io::Result<()>) -> io
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let created = memfd_create(name.as_str(), flags | MemfdFlags::NOEXEC_SEAL)
         // kernels before 6.3 do not know the flag
-        .or_else(|_| memfd_create(name.as_str(), flags))?;
+        .or_else(|_| memfd_create(name.as_str(), flags))
+        .map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
     let file = File::from(created);
     fill(&file)?;
     crate::source::seal::seal(&file)?;

@@ -10,7 +10,7 @@
 use super::mode::{Mode, Options};
 use super::private::{self, Directory};
 use super::refusal::{LoadError, accept};
-use super::{Readable, pour, sealed};
+use super::{Readable, memory, pour, sealed, stopped};
 use crate::digest::Watch;
 use crate::error::Error;
 use crate::finding::Finding;
@@ -48,9 +48,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Snapshot {
     path: PathBuf,
+    mode: Mode,
     report: Report,
     /// What the links of the directory lead to, with sealed copies.
-    sealed: Vec<File>,
+    _sealed: Vec<File>,
     _directory: Directory,
 }
 
@@ -66,7 +67,7 @@ impl Snapshot {
     }
     /// What keeps the bytes as they are.
     pub fn mode(&self) -> Mode {
-        if self.sealed.is_empty() { Mode::Private } else { Mode::Sealed }
+        self.mode
     }
 }
 
@@ -105,16 +106,12 @@ pub fn snapshot(
     if !meta.is_dir() {
         return Err(Error::Usage(format!("{}: a snapshot takes a directory", root.display())).into());
     }
-    let directory = Directory::new(options.place())
-        .map_err(|error| LoadError::unavailable(mode, format!("{}: {error}", options.place().display())))?;
+    let directory = Directory::for_copies(0, options)?;
     let name = fs::canonicalize(&root).ok().and_then(|path| path.file_name().map(ToOwned::to_owned));
     let to = directory.path().join(name.unwrap_or("model".into()));
     let mut copies = Copies { verifier, options, to: &to, bytes: 0, made: HashMap::new() };
     let mut items = walk(&root);
     for item in &items {
-        if watch.cancelled() {
-            break;
-        }
         if let Item::File(path, reach) = item {
             let made = match reach.open(path, &verifier.opening(true)) {
                 Ok(source) => copies.make(path.strip_prefix(&root).unwrap_or(path), &source, watch)?,
@@ -138,7 +135,8 @@ pub fn snapshot(
             (Some(Err(finding)), _) | (None, Item::Problem(_, finding)) => {
                 verifier.refused(item.path(), finding.clone(), &expected)
             }
-            (None, _) => verifier.refused(item.path(), Finding::new(&crate::rule::run::STOPPED, STOPPED), &expected),
+            // every file that was found was copied, or is an error above
+            (None, Item::File(..) | Item::Stdin(_)) => continue,
         });
     }
     for (path, finding) in missing {
@@ -152,10 +150,8 @@ pub fn snapshot(
         Mode::Sealed => made.into_values().flatten().map(|copy| copy.bytes.into_file()).collect(),
         _ => Vec::new(),
     };
-    Ok(Snapshot { path: to, report, sealed, _directory: directory })
+    Ok(Snapshot { path: to, mode, report, _sealed: sealed, _directory: directory })
 }
-
-const STOPPED: &str = "the run was stopped before it was read";
 
 /// One file, copied.
 struct Copy {
@@ -186,7 +182,10 @@ impl Copies<'_> {
     ) -> Result<Result<Copy, Finding>, LoadError> {
         let mode = self.options.mode;
         let path = self.to.join(name);
-        let failed = |error| LoadError::copying(mode, source.path(), error);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::Interrupted => stopped(self.verifier, source.path()),
+            _ => LoadError::copying(mode, source.path(), error),
+        };
         let parent = path.parent().unwrap_or(self.to);
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         let copied = if mode == Mode::Sealed {
@@ -197,6 +196,11 @@ impl Copies<'_> {
                 symlink(format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd()), &path)?;
                 Ok(Readable::of_sealed(copy))
             })
+        } else if ReadAt::len(source) > memory::largest_file() {
+            return Err(LoadError::unavailable(
+                mode,
+                format!("this process may not write files as large as {}", path.display()),
+            ));
         } else {
             private::copy(source.file(), &path, |to| pour(source, to, watch)).and_then(|()| {
                 let copy = FileSource::open(&path, &self.verifier.opening(false));

@@ -59,9 +59,12 @@ impl VerifiedTensors {
     /// The tensors of a file that was verified whole.
     ///
     /// # Errors
-    /// [`LoadError::NotProven`] for a file of another format; [`LoadError::Error`] where it cannot be read.
+    /// [`LoadError::Error`] for a file of another format, and where it cannot be read.
     pub fn of(file: VerifiedFile, limits: &Limits) -> Result<VerifiedTensors, LoadError> {
-        let path = file.artifact().map(|artifact| artifact.path.clone()).unwrap_or_default();
+        let (path, format) = file.artifact().map(|found| (found.path.clone(), found.format)).unwrap_or_default();
+        if format != "safetensors" {
+            return Err(Error::Usage(format!("{}: it is {format}, not safetensors", path.display())).into());
+        }
         let outline = parse(&View::new(&file), &path, limits)?;
         Ok(VerifiedTensors::new(path, outline, Proof::Whole(file)))
     }

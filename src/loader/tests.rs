@@ -200,7 +200,32 @@ fn an_open_file_is_verified_wherever_its_offset_is() {
         let open = open.try_clone().unwrap();
         let file = verifier().open_verified_file(open, "other.safetensors", &Options::new(mode)).unwrap();
         assert_eq!(file.as_bytes().unwrap(), good);
+        assert!(format!("{file:?}").contains(&format!("{} bytes", good.len())), "bytes are not printed");
     }
+    // a name that is no name of a file
+    let plain = Verifier::builder().discover(false).build().unwrap();
+    let file = plain.open_verified_file(open, "..", &Options::new(Mode::Private)).unwrap();
+    assert_eq!(std::fs::read(file.path()).unwrap(), good);
+}
+
+#[test]
+fn tensors_are_of_safetensors_files_and_by_name() {
+    let (_directory, path) = file("model.safetensors", &safetensors(9, 10));
+    for mode in MODES {
+        let Some(file) = opened(&path, mode) else { continue };
+        let tensors = VerifiedTensors::of(file, &crate::Limits::default()).unwrap();
+        assert_eq!(tensors.names().collect::<Vec<_>>(), ["w"]);
+        assert_eq!(*tensors.bytes("w").unwrap(), [9; 10]);
+        let mut out = [0; 10];
+        tensors.read_into("w", &mut out).unwrap();
+        assert_eq!(out, [9; 10]);
+        assert!(tensors.read_into("w", &mut [0; 9]).is_err() && tensors.bytes("v").is_err());
+        tensors.settle().unwrap();
+    }
+    let (_other, npy) = file("config.json", b"{}");
+    let file = opened(&npy, Mode::Sealed).unwrap();
+    let error = VerifiedTensors::of(file, &crate::Limits::default()).unwrap_err();
+    assert!(matches!(error, LoadError::Error(crate::Error::Usage(_))), "{error}");
 }
 
 #[test]
@@ -213,6 +238,12 @@ fn a_run_that_is_cancelled_hands_out_nothing() {
     }
     let (_directory, path) = file("model.safetensors", &safetensors(1, 10));
     for mode in MODES {
-        assert!(open(&verifier(), &path, &Options::new(mode), &Never).is_err(), "{mode}");
+        match open(&verifier(), &path, &Options::new(mode), &Never) {
+            Err(LoadError::NotProven(report)) => {
+                assert!(report.artifacts[0].findings.iter().any(|found| found.rule == &rule::run::STOPPED));
+            }
+            Err(LoadError::Unavailable { .. }) if mode == Mode::Lease => {}
+            other => panic!("{mode}: {other:?}"),
+        }
     }
 }

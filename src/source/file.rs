@@ -349,6 +349,13 @@ fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = std::os::unix::fs::FileExt::read_at(file, buf, offset);
         #[cfg(windows)]
         let read = std::os::windows::fs::FileExt::seek_read(file, buf, offset);
+        #[cfg(not(any(unix, windows)))]
+        let read = {
+            // as in a browser, where no file can be opened in the first place
+            use io::{Read, Seek, SeekFrom};
+            let mut file = file;
+            file.seek(SeekFrom::Start(offset)).and_then(|_| file.read(buf))
+        };
         match read {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,

@@ -5,6 +5,7 @@
 
 use super::Gathering;
 use crate::finding::Finding;
+#[cfg(unix)]
 use crate::rule::tree as rules;
 use crate::walk::Item;
 use std::collections::HashSet;
