@@ -323,6 +323,8 @@ pub struct LockArgs {
     #[arg(long = "torch", value_name = "VERSION")]
     pub torch: Vec<String>,
     #[command(flatten)]
+    pub trust: TrustArgs,
+    #[command(flatten)]
     pub common: Common,
     #[command(flatten)]
     pub limits: LimitArgs,

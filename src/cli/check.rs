@@ -214,7 +214,7 @@ fn user() -> Option<u32> {
 }
 
 /// Whose signatures to trust, if the arguments name anybody, or a manifest.
-fn signers(args: &TrustArgs) -> Result<Option<Signers>> {
+pub fn signers(args: &TrustArgs) -> Result<Option<Signers>> {
     let anchor = anchor(args)?;
     if args.manifest.is_none() && matches!(anchor, Ok(None)) {
         return Ok(None);

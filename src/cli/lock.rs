@@ -84,6 +84,9 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     for version in &args.torch {
         builder = builder.torch(version);
     }
+    if let Some(signers) = super::check::signers(&args.trust)? {
+        builder = builder.signers(signers);
+    }
     let verifier = builder.build()?;
     let expected = verifier.gather(std::slice::from_ref(&root), &mut items);
     let bars = Bars::new(args.common.quiet, &items, stop);

@@ -55,6 +55,25 @@ pub struct Claim {
     pub no_link: bool,
     /// It holds for loadable files only.
     pub if_loadable: bool,
+    /// It was signed by this signer.
+    pub signed_by: Option<String>,
+}
+
+impl Claim {
+    /// Why the signatures that cover a file now are not what they were.
+    fn lost(&self, results: &[Integrity]) -> Option<String> {
+        let signer = self.signed_by.as_ref()?;
+        let good = results.iter().filter(|one| one.status == Status::Match).filter_map(|one| one.signer.as_ref());
+        let others: BTreeSet<&String> = good.collect();
+        if others.contains(signer) {
+            return None;
+        }
+        let signer = shown(signer);
+        Some(match others.first() {
+            Some(other) => format!("it was signed by {signer}, and is signed by {} now", shown(other)),
+            None => format!("it was signed by {signer}, and no signature of theirs covers it now"),
+        })
+    }
 }
 
 /// What a source says about the digest of one file.
@@ -295,6 +314,11 @@ impl Expectations {
                     results.push(source.says(Status::Mismatch, None));
                 }
             }
+        }
+        for (number, claim) in claims {
+            let source = self.sources.get(*number).map(|source| &source.name);
+            let lost = claim.lost(&results).zip(source);
+            findings.extend(lost.map(|(why, by)| Finding::new(&rules::SIGNATURE_LOST, format!("{why} ({by})"))));
         }
         findings.extend(contradiction(&results));
         self.tensors(found, &mut results, &mut findings);

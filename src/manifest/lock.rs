@@ -8,7 +8,7 @@
 use crate::digest::{Algorithm, Digest};
 use crate::finding::shown;
 use crate::format::Role;
-use crate::report::Artifact;
+use crate::report::{Artifact, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -251,6 +251,9 @@ impl Entry {
         if artifact.role == Role::Inert {
             return None;
         }
+        // of several signatures the one that is trusted most
+        let matching = artifact.integrity.iter().filter(|one| one.signer.is_some() && one.status == Status::Match);
+        let signature = matching.rev().max_by_key(|one| one.trust);
         Some(Entry {
             path,
             size: artifact.size,
@@ -265,7 +268,7 @@ impl Entry {
                 .map(|answer| (answer.torch.clone(), answer.outcome.name().to_owned()))
                 .collect(),
             tensors: artifact.tensors.as_deref().map(crate::inspect::outline),
-            signed_by: artifact.integrity.iter().find_map(|integrity| integrity.signer.clone()),
+            signed_by: signature.and_then(|signature| signature.signer.clone()),
         })
     }
 }

@@ -690,3 +690,32 @@ fn the_worked_example_verifies() {
     assert_eq!(run(&["verify", model, "--key", key]).code, 0);
     assert_eq!(run(&[model, "--key", key, "--require", "signature"]).code, 0);
 }
+
+#[test]
+fn a_lock_remembers_who_signed() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(text("m")).unwrap();
+    fs::copy(crate::tool::fixture("weights.pt"), text("m/weights.pt")).unwrap();
+    let (m, lock) = (text("m"), text("m.lock"));
+    let ok = |args: &[&str]| {
+        let run = run(args);
+        assert_eq!(run.code, 0, "{args:?}: {}{}", run.out, run.err);
+    };
+    for key in ["a.key", "b.key"] {
+        ok(&["keygen", "-o", &text(key)]);
+    }
+    ok(&["sign", &m, "--key", &text("a.key"), "-o", &text("m.sig"), "-q"]);
+    ok(&["lock", &m, "-o", &lock, "--key", &text("a.key.pub")]);
+    assert!(fs::read_to_string(&lock).unwrap().contains("\"signed_by\":\"key "));
+    ok(&[&m, "--lock", &lock]);
+    ok(&[&m, "--lock", &lock, "--key", &text("a.key.pub"), "--require", "signature"]);
+    // stripped
+    fs::rename(text("m.sig"), text("kept")).unwrap();
+    let stripped = run(&[&m, "--lock", &lock]);
+    assert!(stripped.code == 1 && stripped.out.contains("no signature of theirs covers it now"), "{}", stripped.out);
+    // signed by somebody else
+    ok(&["sign", &m, "--key", &text("b.key"), "-o", &text("m.sig"), "-q"]);
+    let other = run(&[&m, "--lock", &lock]);
+    assert!(other.code == 1 && other.out.contains("and is signed by key "), "{}", other.out);
+}

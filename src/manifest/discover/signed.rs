@@ -225,5 +225,5 @@ fn claim(manifest: &Manifest, expected: &Expected, links: bool) -> Claim {
             sharding.map(|sharding| Claimed::Shards(sharding, Arc::new(shards.clone()))).collect()
         }
     };
-    Claim { size: None, digests, no_link: !links, if_loadable: false }
+    Claim { digests, no_link: !links, ..Claim::default() }
 }
