@@ -4,6 +4,8 @@
 //! handles; what is built is kept by [`Arena`] in bounded form. Threat: streams made to look harmless to readers that
 //! track less than the real machine does.
 
+mod containers;
+
 use super::lexer::{Arg, Defect, Lexer, Op};
 use super::memo::Memo;
 use super::names::Names;
@@ -32,8 +34,6 @@ const MAX_REPORTS: usize = 16;
 const MAX_HELD: usize = 1 << 26;
 /// Opcodes between two looks at the budget.
 const STRIDE: u64 = 4096;
-/// A value this large with references written out (2^48 parts) is a bomb.
-const BOMB_WEIGHT: u8 = 48;
 /// A memo index this large, and larger than the stream, is a bomb: CPython allocates 16 bytes per index.
 const BOMB_INDEX: usize = 1 << 24;
 
@@ -498,118 +498,6 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
         Ok(())
     }
 
-    // ---- containers
-
-    /// True if something among the values could be called and is not vetted to be called without conditions.
-    pub(super) fn any_tainted(&self, values: &[Value]) -> bool {
-        values.iter().any(|&value| self.tainted(value))
-    }
-    pub(super) fn tainted(&self, value: Value) -> bool {
-        match value {
-            Value::Const(..) => false,
-            Value::Global(id) => !self.names.get(id).is_some_and(|name| name.freely_callable()),
-            Value::Node(id) => self.arena.node(id).is_none_or(|node| node.tainted),
-            Value::Unknown | Value::Absent => true,
-        }
-    }
-    fn build_node(&mut self, shape: Shape, parts: &[Value]) -> Step {
-        let tainted = self.any_tainted(parts);
-        let value = self.arena.add(shape, NOBODY, tainted, parts)?;
-        self.push_built(value);
-        Ok(())
-    }
-    fn push_built(&mut self, value: Value) {
-        self.stack.push(value);
-        if self.arena.weight(value) >= BOMB_WEIGHT && !self.bomb {
-            self.bomb = true;
-            self.report(&rules::BOMB, "shared references make a value of more than 2^48 parts".to_owned());
-        }
-    }
-    fn tuple(&mut self, n: usize) -> Step {
-        let from = self.stack.len().checked_sub(n).filter(|&from| from >= self.fence());
-        let Some(from) = from else {
-            return raise("a tuple takes more values than the stack holds");
-        };
-        let parts = self.stack.split_off(from);
-        self.build_node(Shape::Tuple, &parts)
-    }
-    fn since_mark(&mut self, shape: Shape) -> Step {
-        let parts = self.pop_mark()?;
-        if shape == Shape::Dict {
-            if parts.len() % 2 != 0 {
-                return raise("DICT with an odd number of values");
-            }
-            self.check_keys(parts.iter().step_by(2));
-        }
-        if shape == Shape::FrozenSet {
-            self.check_keys(parts.iter());
-        }
-        self.build_node(shape, &parts)
-    }
-    /// Keys and members must be hashable. What an unhashable one breaks comes after everything that ran before.
-    fn check_keys<'v>(&mut self, mut keys: impl Iterator<Item = &'v Value>) {
-        let unhashable = |value: &Value| match *value {
-            Value::Const(kind, ..) => kind == Kind::ByteArray,
-            Value::Node(id) => {
-                self.arena.node(id).is_some_and(|n| matches!(n.shape, Shape::List | Shape::Dict | Shape::Set))
-            }
-            _ => false,
-        };
-        if keys.any(unhashable) {
-            self.report(&rules::MALFORMED, "a key or member cannot be hashed: loading raises here".to_owned());
-        }
-    }
-    fn append(&mut self, values: &[Value], many: bool) -> Step {
-        let target = self.top()?;
-        if values.is_empty() {
-            if many && self.is_const_or(target, |s| s != Shape::List && s != Shape::Instance) {
-                self.diverge("APPENDS of nothing to what is no list");
-            }
-            return Ok(());
-        }
-        self.fill(target, Shape::List, values, "APPEND")
-    }
-    fn add_items(&mut self, values: &[Value]) -> Step {
-        let target = self.top()?;
-        self.check_keys(values.iter());
-        if values.is_empty() {
-            if self.is_const_or(target, |s| s != Shape::Set && s != Shape::Instance) {
-                self.diverge("ADDITEMS of nothing to what is no set");
-            }
-            return Ok(());
-        }
-        self.fill(target, Shape::Set, values, "ADDITEMS")
-    }
-    fn set_items(&mut self, values: &[Value]) -> Step {
-        let target = self.top()?;
-        if values.is_empty() {
-            return Ok(());
-        }
-        self.check_keys(values.iter().step_by(2));
-        self.fill(target, Shape::Dict, values, "SETITEM")
-    }
-    /// Adds items to a container of the kind the opcode is for, or asks whether the object may take them.
-    fn fill(&mut self, target: Value, shape: Shape, values: &[Value], opcode: &str) -> Step {
-        match target {
-            Value::Node(id) if self.arena.node(id).is_some_and(|node| node.shape == shape) => {
-                if self.any_tainted(values) {
-                    self.arena.taint(id);
-                }
-                self.arena.extend(id, values)?;
-                if self.arena.weight(target) >= BOMB_WEIGHT && !self.bomb {
-                    self.bomb = true;
-                    self.report(&rules::BOMB, "shared references make a value of more than 2^48 parts".to_owned());
-                }
-                Ok(())
-            }
-            _ => self.fill_object(target, values, opcode),
-        }
-    }
-    /// True for constants, and for nodes of such a shape.
-    fn is_const_or(&self, value: Value, shape: impl Fn(Shape) -> bool) -> bool {
-        value.is_const() || self.arena.of(value).is_some_and(|node| shape(node.shape))
-    }
-
     // ---- names
 
     fn stack_global(&mut self) -> Step {
@@ -659,9 +547,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
         } else if self.lexer.inside_frame() {
             self.diverge("a frame goes on behind STOP");
         }
-        if self.arena.weight(value) >= BOMB_WEIGHT && !self.bomb {
-            self.report(&rules::BOMB, "shared references make a value of more than 2^48 parts".to_owned());
-        }
+        self.weigh(value);
         Ok(())
     }
 }
