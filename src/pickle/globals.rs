@@ -2,7 +2,7 @@
 //!
 //! The knowledge is text: `manifests/globals/` (its README states the criteria), compiled in. A table is split into lines
 //! when a global of its package is first asked for, so a file that names nothing pays nothing; a lookup is a binary search
-//! per section of at most a few tables. Names come from hostile files: they are compared, never interpreted, and a lookup
+//! in each of at most a few tables. Names come from hostile files: they are compared, never interpreted, and a lookup
 //! costs at most O(length of the names × log of the table).
 
 mod python2;
@@ -102,10 +102,7 @@ pub static SHAPES: &[(&str, &str)] = &[
 pub fn lookup(module: &str, qualname: &str) -> Standing {
     let package = module.split('.').next().unwrap_or(module);
     let mut covered = false;
-    for table in table::all() {
-        if !table.holds(package) {
-            continue;
-        }
+    for table in table::of(package) {
         covered |= table.complete();
         if let Some(standing) = table.exact(module, qualname) {
             return standing;

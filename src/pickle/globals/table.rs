@@ -14,7 +14,8 @@
 //! and tests refuse any line that does not parse; here such a line simply vets nothing. Bound: one pass over a table, once.
 
 use super::{Dangerous, Kind, SHAPES, Standing, Vetted};
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, OnceLock};
 
 /// One file of `manifests/globals/`.
 pub struct Table {
@@ -23,7 +24,7 @@ pub struct Table {
     pub name: &'static str,
     text: &'static str,
     header: OnceLock<Header>,
-    sections: OnceLock<Vec<Section>>,
+    lines: OnceLock<Vec<Line>>,
 }
 
 /// The lines before the first section.
@@ -40,6 +41,13 @@ struct Section {
     standing: Standing,
     /// (module, its names), in order of module.
     lines: Vec<(&'static str, &'static str)>,
+}
+
+/// A line of a section, with what its section says.
+struct Line {
+    module: &'static str,
+    names: &'static str,
+    standing: Standing,
 }
 
 /// A line that is no part of the grammar.
@@ -94,9 +102,20 @@ static TABLES: [Table; 35] = tables![
     "reviewed/transformers.txt",
 ];
 
-/// Every table.
-pub fn all() -> &'static [Table] {
-    &TABLES
+/// The tables in which globals of each top-level package stand, in the order of [`TABLES`].
+static OF_PACKAGE: LazyLock<HashMap<&str, Vec<&Table>>> = LazyLock::new(|| {
+    let mut index: HashMap<&str, Vec<&Table>> = HashMap::new();
+    for table in &TABLES {
+        for package in &table.header().packages {
+            index.entry(package).or_default().push(table);
+        }
+    }
+    index
+});
+
+/// The tables in which globals of this top-level package stand.
+pub fn of(package: &str) -> impl Iterator<Item = &'static Table> {
+    OF_PACKAGE.get(package).into_iter().flatten().copied()
 }
 
 /// What everything in `module` is said to do, if the module or a package above it is dangerous as a whole.
@@ -114,16 +133,11 @@ pub fn dangerous_module(module: &str) -> Option<&'static str> {
 
 impl Table {
     const fn new(name: &'static str, text: &'static str) -> Self {
-        Table { name, text, header: OnceLock::new(), sections: OnceLock::new() }
+        Table { name, text, header: OnceLock::new(), lines: OnceLock::new() }
     }
 
     fn header(&self) -> &Header {
         self.header.get_or_init(|| read_header(self.text).unwrap_or_default())
-    }
-
-    /// True if globals of the top-level package stand here.
-    pub fn holds(&self, package: &str) -> bool {
-        self.header().packages.binary_search(&package).is_ok()
     }
 
     /// True if what is not listed of these packages is not ordinarily pickled.
@@ -133,20 +147,24 @@ impl Table {
 
     /// The standing of exactly this pair.
     pub fn exact(&self, module: &str, name: &str) -> Option<Standing> {
-        let sections = self.sections.get_or_init(|| read_sections(self.text).unwrap_or_default());
-        sections
-            .iter()
-            .find(|section| section.names(module).any(|listed| listed == name))
-            .map(|section| section.standing)
+        let lines = self.lines.get_or_init(|| by_module(read_sections(self.text).unwrap_or_default()));
+        let first = lines.partition_point(|line| line.module < module);
+        let of_module = lines.get(first..)?.iter().take_while(|line| line.module == module);
+        of_module
+            .filter(|line| line.names.split_ascii_whitespace().any(|listed| listed == name))
+            .map(|line| line.standing)
+            .next()
     }
 }
 
-impl Section {
-    fn names(&self, module: &str) -> impl Iterator<Item = &'static str> {
-        let at = self.lines.binary_search_by(|(listed, _)| listed.cmp(&module));
-        let names = at.ok().and_then(|at| self.lines.get(at)).map_or("", |(_, names)| names);
-        names.split_ascii_whitespace()
-    }
+/// The lines of all sections in order of module, so that one search finds every line of a module.
+fn by_module(sections: Vec<Section>) -> Vec<Line> {
+    let lines = sections.into_iter().flat_map(|Section { standing, lines }| {
+        lines.into_iter().map(move |(module, names)| Line { module, names, standing })
+    });
+    let mut lines: Vec<Line> = lines.collect();
+    lines.sort_by_key(|line| line.module);
+    lines
 }
 
 fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
@@ -211,11 +229,10 @@ fn read_standing(words: &'static str, why: &'static str) -> Option<Standing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
 
     #[test]
     fn every_table_parses_and_is_in_order() {
-        for table in all() {
+        for table in &TABLES {
             let header = read_header(table.text).unwrap_or_else(|bad| panic!("{}: {}", table.name, bad.line));
             let sections = read_sections(table.text).unwrap_or_else(|bad| panic!("{}: {}", table.name, bad.line));
             assert!(!header.packages.is_empty() && !sections.is_empty(), "{}", table.name);
@@ -226,7 +243,7 @@ mod tests {
                 }
                 for (module, _) in &section.lines {
                     let package = module.split('.').next().unwrap();
-                    assert!(table.holds(package), "{}: {module} is not in its packages", table.name);
+                    assert!(header.packages.contains(&package), "{}: {module} is not in its packages", table.name);
                 }
             }
         }
@@ -235,7 +252,7 @@ mod tests {
     #[test]
     fn no_pair_is_listed_twice() {
         let mut seen = HashMap::new();
-        for table in all() {
+        for table in &TABLES {
             for section in read_sections(table.text).unwrap() {
                 for (module, names) in section.lines {
                     for name in names.split_ascii_whitespace() {
