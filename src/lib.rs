@@ -28,6 +28,7 @@ pub mod manifest;
 pub mod outcome;
 pub mod pickle;
 pub mod policy;
+pub mod profile;
 pub mod report;
 pub mod rule;
 pub mod scan;

@@ -5,6 +5,7 @@
 //! Unknown keys are errors: a misspelt demand must not become none.
 
 use crate::budget::{Limits, size};
+use crate::profile::Profile;
 use crate::rule::Severity;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
@@ -37,6 +38,9 @@ pub struct Policy {
     pub sources: Vec<Vec<String>>,
     /// Globals that are vouched for, as `module.qualname`.
     pub trusted_globals: Vec<String>,
+    /// Frameworks whose loaders are asked about; what they trust is vouched for.
+    #[serde(deserialize_with = "profiles")]
+    pub profile: Vec<Profile>,
     /// Limits, with the names of [`Limits`].
     pub limits: LimitKeys,
 }
@@ -137,6 +141,9 @@ impl Policy {
         if !other.trusted_globals.is_empty() {
             ignored.push("trusted-globals");
         }
+        if !other.profile.is_empty() {
+            ignored.push("profile");
+        }
         if other.fail_on.is_some() && other.fail_on > self.fail_on {
             ignored.push("fail-on");
         }
@@ -201,6 +208,13 @@ fn proofs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::
     }
 }
 
+fn profiles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Profile>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let profiles: Option<Vec<Profile>> = names.iter().map(|name| Profile::named(name)).collect();
+    let known = Profile::ALL.map(Profile::name).join(", ");
+    profiles.ok_or_else(|| de::Error::custom(format!("expected some of {known}")))
+}
+
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<String>>, D::Error> {
     Vec::<String>::deserialize(deserializer).map(|list| vec![list])
 }
@@ -243,6 +257,7 @@ torch = ["2.4"]
 formats = ["safetensors", "gguf"]
 sources = ["facebook/*", "acme/bert@0123456789012345678901234567890123456789"]
 trusted-globals = ["my.module.Config"]
+profile = ["accelerate", "timm"]
 
 [limits]
 max_file_bytes = "16G"
@@ -255,6 +270,7 @@ max_depth = 2
         let policy = Policy::parse(ALL).unwrap();
         assert_eq!(policy.fail_on, Some(Severity::Medium));
         assert_eq!(policy.sources[0].len(), 2);
+        assert_eq!(policy.profile, [Profile::Accelerate, Profile::Timm]);
         let limits = policy.limits.over(&Limits::default());
         assert_eq!((limits.max_file_bytes, limits.max_ops, limits.max_depth), (16 << 30, 1000, 2));
         assert_eq!(limits.max_ratio, Limits::default().max_ratio);
@@ -268,6 +284,7 @@ max_depth = 2
             ("[limits]\nmax_op = 3\n", 2, 1),
             ("\n\nfail-on = \"severe\"\n", 3, 11),
             ("require = [\"luck\"]\n", 1, 11),
+            ("profile = [\"luck\"]\n", 1, 11),
             ("[limits]\nmax_ops = -1\n", 2, 11),
             ("[limits]\nmax_ops = \"3X\"\n", 2, 11),
             ("fail-on = \n", 1, 11),
@@ -283,13 +300,13 @@ max_depth = 2
     fn tightening_allows_nothing() {
         let strict = Policy::parse(ALL).unwrap();
         let lax = "fail-on = \"critical\"\nformats = [\"safetensors\", \"pickle\"]\nsources = [\"*/*\"]\n\
-                   trusted-globals = [\"os.system\"]\n[limits]\nmax_ops = 99999999999\nmax_depth = 9\n";
+                   trusted-globals = [\"os.system\"]\nprofile = [\"deepspeed\"]\n[limits]\nmax_ops = 99999999999\nmax_depth = 9\n";
         let mut policy = strict.clone();
         let ignored = policy.tighten(&Policy::parse(lax).unwrap());
-        assert_eq!(ignored, ["max_ops", "max_depth", "trusted-globals", "fail-on"]);
+        assert_eq!(ignored, ["max_ops", "max_depth", "trusted-globals", "profile", "fail-on"]);
         assert_eq!(policy.fail_on, strict.fail_on);
         assert_eq!(policy.limits, strict.limits);
-        assert_eq!(policy.trusted_globals, strict.trusted_globals);
+        assert_eq!((&policy.trusted_globals, &policy.profile), (&strict.trusted_globals, &strict.profile));
         assert_eq!((policy.formats.len(), policy.sources.len()), (2, 2), "both lists must allow it");
         let mut policy = Policy::default();
         assert!(policy.tighten(&Policy::parse(lax).unwrap()).contains(&"fail-on"), "the default is high");

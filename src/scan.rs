@@ -4,6 +4,7 @@
 
 use crate::budget::{Budget, Limits, Spent};
 use crate::finding::Finding;
+use crate::profile::Profile;
 use crate::rule::{self, Rule};
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Globals the user vouches for, as `module.qualname`.
     pub trusted_globals: Vec<String>,
+    /// Frameworks whose loaders the weights_only question is asked for; empty means a bare `torch.load`.
+    pub profiles: Vec<Profile>,
     /// torch versions the weights_only question is asked for, as the user wrote them; empty means the newest known.
     pub torch_versions: Vec<String>,
     /// Ends the run early; the caller may tie it to a clock or a key.

@@ -44,7 +44,7 @@ pub(crate) fn examine(bytes: &[u8], name: &str) -> Examined {
     let settings = Settings::default();
     let mut scan = Scan::new(&settings);
     let identity = format::examine(&View::new(&bytes), name, &mut scan);
-    crate::torch::findings(&View::new(&bytes), name, &settings).into_iter().for_each(|f| scan.find(f));
+    crate::torch::Oracle::new(&View::new(&bytes), name, &settings).findings().into_iter().for_each(|f| scan.find(f));
     let (mut findings, deferred) = scan.finish();
     // what the bulk pass over the file would do, which counts on each byte being asked for once
     let mut ranges: Vec<_> = deferred.iter().map(|check| (check.range.start, check.range.end)).collect();

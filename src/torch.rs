@@ -11,6 +11,7 @@ mod build;
 mod call;
 mod codec;
 mod dtype;
+mod granted;
 mod legacy;
 #[cfg(test)]
 mod marks;
@@ -35,12 +36,12 @@ mod version;
 mod zip;
 
 use crate::finding::Finding;
+use crate::profile::Profile;
 use crate::rule;
 use crate::scan::Settings;
 use crate::source::View;
 pub use outline::outline;
 use subject::Subject;
-pub use summary::summary;
 pub use version::Version;
 
 /// What torch would do.
@@ -61,6 +62,8 @@ pub enum Loading {
 pub struct Answer {
     /// The version as it was asked for.
     pub torch: String,
+    /// The framework whose loader calls torch; `None` for a bare `torch.load`.
+    pub profile: Option<Profile>,
     /// What torch would do.
     pub outcome: Loading,
     /// The rule that decides, in a few words; empty for a file that loads.
@@ -77,6 +80,16 @@ pub struct Answer {
     pub warnings: Vec<&'static str>,
 }
 
+impl Answer {
+    /// What was asked, as in `torch 2.15 under accelerate`.
+    pub fn asked(&self) -> String {
+        match self.profile {
+            Some(profile) => format!("torch {} under {}", self.torch, profile.name()),
+            None => format!("torch {}", self.torch),
+        }
+    }
+}
+
 impl Loading {
     /// The name used in reports.
     pub fn name(self) -> &'static str {
@@ -89,29 +102,67 @@ impl Loading {
     }
 }
 
-/// Tricks that an older torch falls for, whichever versions were asked for.
-pub fn findings(view: &View<'_>, name: &str, settings: &Settings) -> Vec<Finding> {
-    let reason = Subject::new(*view, name, &settings.limits).sets_items_elsewhere();
-    reason.map(|reason| Finding::new(&rule::torch::SETITEM_TARGET, reason)).into_iter().collect()
+/// One file that any number of questions can be asked about: what was read for one answer is kept for the next.
+pub struct Oracle<'a> {
+    settings: &'a Settings,
+    /// One for each profile asked for.
+    subjects: Vec<Subject<'a>>,
 }
 
-/// Answers for each version in `settings` (the newest known where none is named). `name` is the file's name: torch from
-/// 2.13 dispatches `.safetensors` by it.
+impl<'a> Oracle<'a> {
+    /// `name` is the file's name: torch from 2.13 dispatches `.safetensors` by it.
+    pub fn new(view: &View<'a>, name: &str, settings: &'a Settings) -> Self {
+        let subject = |profile| Subject::new(*view, name, &settings.limits, profile);
+        Oracle { settings, subjects: each_profile(settings).map(subject).collect() }
+    }
+
+    /// Answers for each profile and each version in the settings (the newest known where none is named).
+    pub fn weights_only(&mut self) -> Vec<Answer> {
+        let answers = self.subjects.iter_mut().map(|subject| {
+            each_version(self.settings, |version, asked| match version {
+                Some(version) => subject.answer(version, asked),
+                None => {
+                    let known = Version::NEWEST.minor();
+                    let reason = format!("the rules of this torch version are not known; known are 1.13 to {known}");
+                    Answer { profile: subject.profile(), ..unprovable(asked, "unknown version", reason) }
+                }
+            })
+        });
+        answers.flatten().collect()
+    }
+
+    /// Tricks that an older torch falls for, whichever versions were asked for.
+    pub fn findings(&mut self) -> Vec<Finding> {
+        let reason = self.subjects.iter_mut().find_map(Subject::sets_items_elsewhere);
+        reason.map(|reason| Finding::new(&rule::torch::SETITEM_TARGET, reason)).into_iter().collect()
+    }
+
+    /// A sentence about every known torch version: "loads with weights_only=True on torch >= 2.6; on older torch it is
+    /// refused because …". One for each profile that was asked for. Costs one reading of the pickle per distinct set of
+    /// rules it touches, most often one to three.
+    pub fn summary(&mut self) -> String {
+        self.subjects.iter_mut().map(summary::summary).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The answers of an [`Oracle`] that is asked only once.
 pub fn weights_only(view: &View<'_>, name: &str, settings: &Settings) -> Vec<Answer> {
-    let mut subject = Subject::new(*view, name, &settings.limits);
-    each_version(settings, |version, asked| match version {
-        Some(version) => subject.answer(version, asked),
-        None => {
-            let known = Version::NEWEST.minor();
-            let reason = format!("the rules of this torch version are not known; known are 1.13 to {known}");
-            unprovable(asked, "unknown version", reason)
-        }
-    })
+    Oracle::new(view, name, settings).weights_only()
+}
+
+/// The profiles asked for; the bare loader where there is none.
+fn each_profile(settings: &Settings) -> impl Iterator<Item = Option<Profile>> {
+    let bare = settings.profiles.is_empty().then_some(None);
+    bare.into_iter().chain(settings.profiles.iter().copied().map(Some))
 }
 
 /// The answers for a file that could not be read.
 pub fn unread(settings: &Settings) -> Vec<Answer> {
-    each_version(settings, |_, asked| unprovable(asked, "unread", "the file could not be read".into()))
+    let unread = |profile| {
+        let reason = "the file could not be read";
+        each_version(settings, |_, asked| Answer { profile, ..unprovable(asked, "unread", reason.into()) })
+    };
+    each_profile(settings).flat_map(unread).collect()
 }
 
 /// The names of the known versions from this one on; `None` if it is not known.
@@ -129,6 +180,7 @@ fn each_version(settings: &Settings, mut answer: impl FnMut(Option<Version>, &st
 fn unprovable(asked: &str, rule: &str, reason: String) -> Answer {
     Answer {
         torch: asked.to_owned(),
+        profile: None,
         outcome: Loading::Unprovable,
         rule: rule.to_owned(),
         global: None,

@@ -12,6 +12,7 @@ use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
 use crate::outcome::Outcome;
 use crate::policy::matches;
+use crate::profile::Profile;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
@@ -93,6 +94,15 @@ impl Builder {
     /// Vouches for a global, as `module.qualname`.
     pub fn trust_global(mut self, name: impl Into<String>) -> Self {
         self.settings.trusted_globals.push(name.into());
+        self
+    }
+    /// Asks for what this framework's loader takes: the weights_only answer is the one under its allowlist, and the globals
+    /// it trusts are vouched for. Called again, each profile has its own answer.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        if !self.settings.profiles.contains(&profile) {
+            self.settings.profiles.push(profile);
+            self.settings.trusted_globals.extend(profile.globals().map(str::to_owned));
+        }
         self
     }
     /// Lowest severity that makes a file bad (default: high).
@@ -353,13 +363,14 @@ impl Verifier {
     fn parse(&self, view: &View<'_>, name: &str, tensors: bool) -> Parsed {
         let mut scan = Scan::new(&self.how.settings);
         let identity = format::examine(view, name, &mut scan);
-        let weights_only = torch::weights_only(view, name, &self.how.settings);
+        let mut oracle = torch::Oracle::new(view, name, &self.how.settings);
+        let weights_only = oracle.weights_only();
         if identity.format.starts_with("torch") {
             notes::notes(&weights_only, &self.how.settings).into_iter().for_each(|note| scan.find(note));
-            torch::findings(view, name, &self.how.settings).into_iter().for_each(|finding| scan.find(finding));
+            oracle.findings().into_iter().for_each(|finding| scan.find(finding));
         }
         let about_torch = identity.role == Role::Loadable && self.how.describe;
-        let loading = if about_torch { torch::summary(view, name, &self.how.settings) } else { String::new() };
+        let loading = if about_torch { oracle.summary() } else { String::new() };
         let (findings, deferred) = scan.finish();
         let tensors = tensors || self.how.outlines;
         let tensors = tensors.then(|| inspect::tensors(view, identity.format, &self.how.settings.limits)).flatten();
@@ -462,14 +473,12 @@ fn demand(proof: Proof, answers: &[Answer], integrity: &[Integrity]) -> Option<F
         Proof::WeightsOnly => {
             let worst = answers.iter().find(|a| matches!(a.outcome, Loading::Blocked | Loading::Corrupt));
             if let Some(answer) = worst {
-                let message = format!("torch {} refuses it with weights_only=True: {}", answer.torch, answer.reason);
+                let message = format!("{} refuses it with weights_only=True: {}", answer.asked(), answer.reason);
                 return Some(Finding::new(&rule::proof::REFUSED, message));
             }
             let doubt = answers.iter().find(|a| a.outcome == Loading::Unprovable)?;
-            let message = format!(
-                "whether torch {} loads it with weights_only=True is not proven: {}",
-                doubt.torch, doubt.reason
-            );
+            let message =
+                format!("whether {} loads it with weights_only=True is not proven: {}", doubt.asked(), doubt.reason);
             Some(Finding::new(&rule::proof::NOT_PROVEN, message))
         }
         Proof::Signature if covered(Trust::Signed) => None,

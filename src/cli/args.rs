@@ -3,6 +3,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use mverify::Severity;
 use mverify::digest::Digest;
+use mverify::profile::Profile;
 use std::path::PathBuf;
 
 /// Verify machine-learning model files before anything loads them: digests, pickle safety, structure.
@@ -100,6 +101,10 @@ pub struct CheckArgs {
     /// Answer the weights_only question for this torch version; repeatable (default: the newest known)
     #[arg(long = "torch", value_name = "VERSION")]
     pub torch: Vec<String>,
+    /// Ask what this framework's loader takes, with what it trusts beyond torch's list: accelerate, transformers-trainer,
+    /// timm, deepspeed; repeatable, each has its own answer
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    pub profile: Vec<Profile>,
     /// Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest
     #[arg(long, value_name = "PROOF")]
     pub require: Vec<String>,
@@ -401,6 +406,10 @@ fn severity(text: &str) -> Result<Severity, String> {
         .into_iter()
         .find(|s| s.name().eq_ignore_ascii_case(text))
         .ok_or_else(|| format!("expected one of {}", Severity::ALL.map(Severity::name).join(", ")))
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| format!("expected one of {}", Profile::ALL.map(Profile::name).join(", ")))
 }
 
 fn sha256(text: &str) -> Result<Digest, String> {

@@ -190,6 +190,9 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         }
         builder = builder.torch(version);
     }
+    for profile in args.profile.iter().chain(&policy.profile) {
+        builder = builder.profile(*profile);
+    }
     for proof in args.require.iter().chain(&policy.require) {
         builder = require(builder, proof)?;
     }

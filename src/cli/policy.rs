@@ -102,6 +102,7 @@ pub fn run(args: &PolicyArgs) -> Result<Exit> {
         ("formats", lists(&p.formats)),
         ("sources", lists(&p.sources)),
         ("trusted-globals", some(&p.trusted_globals)),
+        ("profile", some(&p.profile.iter().map(|p| p.name().to_owned()).collect::<Vec<_>>())),
         ("max_file_bytes", limits.max_file_bytes.to_string()),
         ("max_entries", limits.max_entries.to_string()),
         ("max_depth", limits.max_depth.to_string()),

@@ -99,6 +99,9 @@ pub struct ArtifactV1 {
 pub struct WeightsOnlyV1 {
     /// The version as it was asked for.
     pub torch: String,
+    /// The framework whose loader was asked about, as in `accelerate`; absent for a bare `torch.load`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<&'static str>,
     /// `loads`, `blocked`, `corrupt` or `unprovable`.
     pub outcome: &'static str,
     /// The rule of torch that decides; empty where it loads.
@@ -175,6 +178,7 @@ impl From<&Artifact> for ArtifactV1 {
                 .iter()
                 .map(|w| WeightsOnlyV1 {
                     torch: w.torch.clone(),
+                    profile: w.profile.map(crate::profile::Profile::name),
                     outcome: w.outcome.name(),
                     rule: w.rule.clone(),
                     global: w.global.clone(),

@@ -69,6 +69,9 @@ impl Machine<'_, '_, '_> {
             Err(blocked("BUILD", format!("{what}, but got {}", class(name))))
         };
         let name = self.arena.type_name(instance);
+        if !matches!(self.arena.object(instance), Some(Object::Foreign(_))) {
+            self.no_foreign(&[state])?;
+        }
         let kind = match self.arena.object(instance) {
             Some(Object::Tensor(tensor)) if tensor.parameter => Some(Known::Parameter),
             Some(Object::Tensor(_)) => {
@@ -88,6 +91,7 @@ impl Machine<'_, '_, '_> {
             Some(Object::Device) => Some(Known::Device),
             Some(Object::Untyped(_)) => Some(Known::UntypedStorage),
             Some(Object::Typed(_)) => Some(Known::TypedStorage),
+            Some(Object::Foreign(foreign)) => return self.build_granted(*foreign, state),
             Some(Object::Exception) => return Err(doubt("the state of an exception")),
             _ => None,
         };

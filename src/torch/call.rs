@@ -33,6 +33,10 @@ impl Machine<'_, '_, '_> {
     /// `func(*args)` without a check.
     pub fn call(&mut self, func: Known, args: Value) -> Run<Value> {
         let args = self.iterate(args)?;
+        if let Known::Granted(granted) = func {
+            return self.call_granted(granted, &args);
+        }
+        self.no_foreign(&args)?;
         match func {
             Known::OrderedDict => self.mapping(Mapping::Ordered, &args),
             Known::Counter => self.mapping(Mapping::Counter, &args),
@@ -71,7 +75,9 @@ impl Machine<'_, '_, '_> {
             }
             Known::Rebuild(rebuild) => self.rebuild(rebuild, &args),
             Known::Exception(true) => self.arena.add(Object::Exception),
-            Known::Exception(false) | Known::Ambient => Err(doubt("a class that is not modelled is called")),
+            Known::Exception(false) | Known::Ambient | Known::Granted(_) => {
+                Err(doubt("a class that is not modelled is called"))
+            }
         }
     }
 
@@ -85,6 +91,9 @@ impl Machine<'_, '_, '_> {
         if known == Known::Parameter {
             let args = self.iterate(args)?;
             return self.parameter(&args);
+        }
+        if let Known::Granted(granted) = known {
+            return self.new_granted(granted, args);
         }
         if !self.era.since(Version::V2_6) {
             return Err(refused("a class that only torch 2.6 and later allow"));
@@ -439,6 +448,7 @@ impl Machine<'_, '_, '_> {
                 | Object::Typed(_)
                 | Object::Text(_)
                 | Object::Exception
+                | Object::Foreign(_)
                 | Object::Big(_),
             ) => Err(doubt(format!("a {name} of an odd argument"))),
             None if matches!(sequence, Value::Text(_, 0) | Value::Bool(_)) => {

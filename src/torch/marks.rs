@@ -94,3 +94,32 @@ fn mutants_of_real_streams() {
 fn one_archive_per_container_rule() {
     hold("zip", "torch/zip.tsv", "torch/zip", 0.75);
 }
+
+/// What torch 2.15 and numpy 2.4 did with the samples under the allowlist of each framework.
+#[test]
+fn what_profiles_add_to_real_checkpoints() {
+    use crate::profile::Profile::{self, Accelerate, Timm, TransformersTrainer};
+    let Some(shared) = shared() else { return };
+    let adds = |profile: Profile, name: &str| match profile {
+        Accelerate | TransformersTrainer => name.starts_with("np_rng_state"),
+        _ => name.starts_with("obj_namespace") || name.starts_with("lightning_namespace"),
+    };
+    let mut added = 0;
+    for directory in ["2.6.0", "2.15.0"] {
+        for entry in std::fs::read_dir(shared.join("torch/real").join(directory)).expect("samples") {
+            let entry = entry.expect("a sample");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Ok(bytes) = std::fs::read(entry.path()) else { continue }; // a directory
+            let loads = |profiles: Vec<Profile>| {
+                let settings = Settings { profiles, ..Settings::default() };
+                weights_only(&View::new(&bytes), &name, &settings).iter().all(|a| a.outcome == Loading::Loads)
+            };
+            let bare = loads(Vec::new());
+            for profile in [Accelerate, TransformersTrainer, Timm] {
+                assert_eq!(loads(vec![profile]), bare || adds(profile, &name), "{name} under {}", profile.name());
+                added += usize::from(!bare && adds(profile, &name));
+            }
+        }
+    }
+    assert_eq!(added, 16);
+}

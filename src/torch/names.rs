@@ -1,6 +1,7 @@
 //! What a global may be: torch's allowlists and Python-2 name maps of every known version, compiled in as data.
 
 use super::dtype::Dtype;
+use super::granted::{self, Granted};
 use super::version::{Era, Version};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -32,6 +33,8 @@ pub(super) enum Known {
     Exception(bool),
     /// Another class or function that `import torch` itself allows.
     Ambient,
+    /// One that the profile grants.
+    Granted(Granted),
 }
 
 /// How a quantized tensor is scaled.
@@ -69,6 +72,8 @@ pub(super) enum Lookup {
     Allowed(Known),
     /// Refused until this module was imported.
     Unimported(&'static str),
+    /// Granted by the profile under this name only where numpy 1 is installed.
+    Numpy1,
     Refused,
 }
 
@@ -192,11 +197,19 @@ pub(super) fn lookup(era: &mut Era, name: &str) -> Lookup {
             };
         }
     }
-    Lookup::Refused
+    match era.profile() {
+        Some(profile) => granted::lookup(profile, name, |first| era.since(first)).unwrap_or(Lookup::Refused),
+        None => Lookup::Refused,
+    }
 }
 
 /// The Python 3 name of a Python 2 global, as module and name; both unchanged where the version does not map them.
 pub(super) fn python3(era: &mut Era, module: &str, name: &str) -> (String, String) {
+    // the map is of few modules, and asked for every global
+    let known = |row: &&str| row.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+    if !PYTHON2.keys().any(known) {
+        return (module.to_owned(), name.to_owned());
+    }
     for (new, first, last) in PYTHON2.get(format!("{module}.{name}").as_str()).into_iter().flatten() {
         if era.within(*first, *last)
             && let Some((module, name)) = new.rsplit_once('.')

@@ -341,7 +341,7 @@ impl Machine<'_, '_, '_> {
         let Value::Known(func) = argument(args, 0) else {
             let name = self.arena.type_name(argument(args, 0));
             return match self.arena.object(argument(args, 0)) {
-                Some(Object::Exception) => Err(doubt("an odd object is called")),
+                Some(Object::Exception | Object::Foreign(_)) => Err(doubt("an odd object is called")),
                 _ => Err(corrupt(format!("TypeError: '{name}' object is not callable"))),
             };
         };

@@ -6,6 +6,7 @@ use super::stop::{Run, Stop};
 use super::version::{Era, Version};
 use super::{Answer, Loading, legacy, safetensors, skim, zip};
 use crate::budget::Limits;
+use crate::profile::Profile;
 use crate::source::View;
 
 const SCRIPT_IGNORED: &str =
@@ -23,18 +24,25 @@ pub(super) struct Subject<'a> {
     named_safetensors: bool,
     archive: Option<Run<Archive<'a>>>,
     limits: &'a Limits,
+    profile: Option<Profile>,
     /// Answers so far, and the versions they hold for.
     known: Vec<(Era, Answer)>,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(view: View<'a>, name: &str, limits: &'a Limits) -> Self {
+    /// The framework whose loader is asked about.
+    pub fn profile(&self) -> Option<Profile> {
+        self.profile
+    }
+
+    pub fn new(view: View<'a>, name: &str, limits: &'a Limits, profile: Option<Profile>) -> Self {
         let is_zip = view.head(4).is_ok_and(|head| *head == *b"PK\x03\x04");
         Subject {
             view,
             named_safetensors: name.ends_with(".safetensors"),
             archive: is_zip.then(|| Archive::open(view, limits)),
             limits,
+            profile,
             known: Vec::new(),
         }
     }
@@ -44,6 +52,7 @@ impl<'a> Subject<'a> {
         let mut answer = self.plain(version);
         answer.warnings = self.warnings(version, answer.outcome);
         asked.clone_into(&mut answer.torch);
+        answer.profile = self.profile;
         answer
     }
 
@@ -89,10 +98,11 @@ impl<'a> Subject<'a> {
     }
 
     fn judge(&self, version: Version) -> (Era, Answer) {
-        let mut era = Era::new(version);
+        let mut era = Era::new(version).under(self.profile);
         let outcome = self.load(&mut era);
         let mut answer = Answer {
             torch: String::new(),
+            profile: None,
             outcome: Loading::Loads,
             rule: String::new(),
             global: None,

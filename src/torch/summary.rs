@@ -3,13 +3,18 @@
 use super::subject::Subject;
 use super::version::Version;
 use super::{Answer, Loading};
-use crate::scan::Settings;
-use crate::source::View;
 
-/// A sentence about every known torch version: "loads with weights_only=True on torch >= 2.6; on older torch it is
-/// refused because …". Costs one reading of the pickle per distinct set of rules it touches, most often one to three.
-pub fn summary(view: &View<'_>, name: &str, settings: &Settings) -> String {
-    let mut subject = Subject::new(*view, name, &settings.limits);
+/// The sentence about one subject.
+pub(super) fn summary(subject: &mut Subject<'_>) -> String {
+    let line = over_versions(subject);
+    match subject.profile() {
+        Some(profile) if profile.allows() => format!("under {}: {line}", profile.name()),
+        Some(profile) => format!("{} itself passes weights_only=False; torch alone: {line}", profile.name()),
+        None => line,
+    }
+}
+
+fn over_versions(subject: &mut Subject<'_>) -> String {
     let mut runs: Vec<(Version, Version, Answer)> = Vec::new();
     let mut next = Some(Version::V1_13);
     while let Some(version) = next {

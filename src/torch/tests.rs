@@ -1,4 +1,4 @@
-use super::{Answer, Loading, findings, summary, weights_only};
+use super::{Answer, Loading, Oracle, weights_only};
 use crate::scan::Settings;
 use crate::source::View;
 use std::io::Write;
@@ -20,7 +20,7 @@ fn ask(bytes: &[u8], version: &str) -> Answer {
 }
 
 fn line(pickle: &[u8]) -> String {
-    summary(&View::new(&zip(pickle)), "x.pt", &Settings::default())
+    Oracle::new(&View::new(&zip(pickle)), "x.pt", &Settings::default()).summary()
 }
 
 /// A tensor over `data/0`: `numel` items claimed, then offset, size and stride.
@@ -118,7 +118,7 @@ fn what_would_have_to_be_allowed_is_listed_only_where_it_helps() {
 
 #[test]
 fn items_set_on_a_list_are_a_finding() {
-    let found = |pickle: &[u8]| findings(&View::new(&zip(pickle)), "x.pt", &Settings::default()).len();
+    let found = |pickle: &[u8]| Oracle::new(&View::new(&zip(pickle)), "x.pt", &Settings::default()).findings().len();
     assert_eq!(found(b"\x80\x02]K\x01aK\0K\x02s."), 1);
     assert_eq!(found(b"\x80\x02}K\0K\x02s."), 0);
 }
@@ -210,4 +210,52 @@ fn a_legacy_file_is_read_past_its_first_window() {
     assert_eq!(ask(&bytes, "2.15").outcome, Loading::Loads);
     bytes.truncate(300_000);
     assert_eq!(ask(&bytes, "2.15").outcome, Loading::Corrupt);
+}
+
+/// The state of a random generator as numpy writes it by protocol 2: an array of elements of this type.
+fn array(core: &str, element: &str, order: &str) -> Vec<u8> {
+    let text =
+        |text: &str| [b"X".as_slice(), &u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat();
+    let latin1 = |bytes: &str| [b"c_codecs\nencode\n".as_slice(), &text(bytes), &text("latin1"), b"\x86R"].concat();
+    let open = [format!("c{core}.multiarray\n_reconstruct\ncnumpy\nndarray\n").as_bytes(), b"K\0\x85"].concat();
+    let dtype = [b"cnumpy\ndtype\n".as_slice(), &text(element), b"\x89\x88\x87R(K\x03", &text(order)].concat();
+    let minus = b"J\xff\xff\xff\xff";
+    let state = [dtype.as_slice(), b"NNN", minus, minus, b"K\0tb"].concat();
+    let data = [b"\x89".as_slice(), &latin1("abcdefgh"), b"tb."].concat();
+    [b"\x80\x02".as_slice(), &open, &latin1("b"), b"\x87R(K\x01K\x02\x85", &state, &data].concat()
+}
+
+#[test]
+fn a_profile_answers_for_its_loader() {
+    use crate::profile::Profile::{Accelerate, DeepSpeed, Timm, TransformersTrainer};
+    let ask = |pickle: &[u8], profile, version: &str| {
+        let settings =
+            Settings { profiles: vec![profile], torch_versions: vec![version.into()], ..Settings::default() };
+        let answer = weights_only(&View::new(&zip(pickle)), "x.pt", &settings).remove(0);
+        assert_eq!(answer.profile, Some(profile));
+        (answer.outcome, answer.reason)
+    };
+    let state = array("numpy._core", "u4", "<");
+    let namespace = b"\x80\x02cargparse\nNamespace\n)\x81}X\x02\0\0\0lrK\x01sb.";
+    for (pickle, profile, version, outcome, words) in [
+        (state.as_slice(), Accelerate, "2.15", Loading::Loads, ""),
+        (&state, Accelerate, "2.4", Loading::Loads, ""),
+        (&state, Accelerate, "2.3", Loading::Blocked, "_reconstruct"),
+        (&state, TransformersTrainer, "2.15", Loading::Loads, ""),
+        (&state, TransformersTrainer, "2.4", Loading::Blocked, "_reconstruct"),
+        (&state, Timm, "2.15", Loading::Blocked, "_reconstruct"),
+        (&state, DeepSpeed, "2.15", Loading::Blocked, "_reconstruct"),
+        (&array("numpy._core", "f8", "<"), Accelerate, "2.15", Loading::Blocked, "<class 'numpy.dtypes.Float64DType'>"),
+        (&array("numpy._core", "u4", ">"), Accelerate, "2.15", Loading::Unprovable, "not modelled"),
+        (&array("numpy.core", "u4", "<"), Accelerate, "2.15", Loading::Unprovable, "numpy 1"),
+        (namespace, Timm, "2.15", Loading::Loads, ""),
+        (namespace, Accelerate, "2.15", Loading::Blocked, "argparse.Namespace"),
+        (b"\x80\x02cos\nsystem\n.", Accelerate, "2.15", Loading::Blocked, "os.system"),
+    ] {
+        let (found, reason) = ask(pickle, profile, version);
+        assert!(found == outcome && reason.contains(words), "{profile:?} {version}: {found:?} {reason}");
+    }
+    // an array must not be taken for numbers, nor for something that cannot be iterated over
+    let sized = [b"\x80\x02ctorch\nSize\n".as_slice(), state.get(2..state.len() - 1).unwrap(), b"\x85R."].concat();
+    assert_eq!(ask(&sized, Accelerate, "2.15").0, Loading::Unprovable);
 }

@@ -397,7 +397,7 @@ impl<'a> Machine<'a, '_, '_> {
                     return Err(doubt("a tensor item is set in a way that is not modelled"));
                 }
             }
-            Some(Object::Untyped(_) | Object::Typed(_) | Object::Forgotten(_)) => {
+            Some(Object::Untyped(_) | Object::Typed(_) | Object::Forgotten(_) | Object::Foreign(_)) => {
                 return Err(doubt(format!("an item of a {name} is set, which is not modelled")));
             }
             _ => return Err(corrupt(format!("TypeError: '{name}' object does not support item assignment"))),
@@ -432,6 +432,7 @@ impl<'a> Machine<'a, '_, '_> {
                 return Err(blocked("BINPERSID", reason));
             }
         }
+        self.no_foreign(&[pid])?;
         self.storages.load(&mut self.arena, self.era, pid)
     }
 
@@ -469,7 +470,8 @@ impl<'a> Machine<'a, '_, '_> {
                 | Object::Forgotten(_)
                 | Object::Bytes(None)
                 | Object::ByteArray(..)
-                | Object::Exception,
+                | Object::Exception
+                | Object::Foreign(_),
             ) => return Err(doubt(format!("iterating over a {name} is not modelled"))),
             _ => return Err(corrupt(format!("TypeError: '{name}' object is not iterable"))),
         };
@@ -526,6 +528,11 @@ pub(super) fn refused_global(era: &mut Era, module: &str, name: &str) -> Run<Kno
     } else {
         match names::lookup(era, &full) {
             Lookup::Allowed(known) => return Ok(known),
+            Lookup::Numpy1 => {
+                return Err(doubt(format!(
+                    "the profile allows {full} only where numpy 1 is installed; under numpy 2 it goes by another name"
+                )));
+            }
             Lookup::Unimported(module) => format!("``{module}`` must be imported to load {full}"),
             Lookup::Refused if era.since(Version::V2_4) => {
                 format!("Unsupported global: GLOBAL {full} was not an allowed global by default.")

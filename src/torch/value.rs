@@ -4,6 +4,7 @@
 //! [`Object::Forgotten`]: their type is still known, their content is not, and asking for it is an honest doubt.
 
 use super::dtype::Dtype;
+use super::granted::{Foreign, Granted};
 use super::names::{Known, QScheme};
 use super::stop::{Run, corrupt, doubt};
 use std::ops::Range;
@@ -116,6 +117,8 @@ pub(super) enum Object {
     Typed(Option<(Id, Dtype)>),
     Tensor(Box<Tensor>),
     Exception,
+    /// An object of a class that a profile grants.
+    Foreign(Foreign),
     /// A container whose content was not kept; its Python type.
     Forgotten(Forgotten),
 }
@@ -260,6 +263,7 @@ impl<'a> Arena<'a> {
                 }
                 Object::Forgotten(_) => Hashing::Fails(self.type_name(value)),
                 Object::Exception => Hashing::Unknown,
+                Object::Foreign(foreign) if foreign.unhashable() => Hashing::Fails(foreign.type_name()),
                 _ => Hashing::Works,
             },
         }
@@ -291,6 +295,7 @@ impl<'a> Arena<'a> {
                 Known::Tensor => "torch._C._TensorMeta",
                 Known::Parameter => "torch.nn.parameter._ParameterMeta",
                 Known::TensorClass(..) => "torch.tensortype",
+                Known::Granted(Granted::Reconstruct) => "builtin_function_or_method",
                 _ => "type",
             },
             Value::Obj(_) => match self.object(value) {
@@ -315,6 +320,7 @@ impl<'a> Arena<'a> {
                 Some(Object::Tensor(tensor)) if tensor.parameter => "torch.nn.parameter.Parameter",
                 Some(Object::Tensor(_)) => "torch.Tensor",
                 Some(Object::Exception) => "Exception",
+                Some(Object::Foreign(foreign)) => foreign.type_name(),
                 None => "object",
             },
         }

@@ -1,6 +1,8 @@
 //! The torch versions whose rules are known, how an asked version resolves to one of them, and for which run of
 //! versions an answer holds.
 
+use crate::profile::Profile;
+
 /// A known torch version. Ordered as released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(u8);
@@ -112,11 +114,22 @@ pub(super) struct Era {
     now: Version,
     first: Version,
     last: Version,
+    profile: Option<Profile>,
 }
 
 impl Era {
     pub fn new(now: Version) -> Self {
-        Era { now, first: Version::V1_13, last: Version::NEWEST }
+        Era { now, first: Version::V1_13, last: Version::NEWEST, profile: None }
+    }
+
+    /// The same, while this framework loads the file.
+    pub fn under(self, profile: Option<Profile>) -> Self {
+        Era { profile, ..self }
+    }
+
+    /// The framework that loads the file.
+    pub fn profile(&self) -> Option<Profile> {
+        self.profile
     }
 
     /// True from `version` on.

@@ -19,13 +19,14 @@ pub(super) fn notes(answers: &[Answer], settings: &Settings) -> Vec<Finding> {
         );
     }
     if let Some(answer) = answers.iter().find(|answer| answer.outcome == Loading::Blocked) {
-        let mut message = format!(
-            "torch {} refuses it with weights_only=True: {}",
-            answer.torch,
-            answer.reason.trim_end_matches('.')
-        );
+        let mut message =
+            format!("{} refuses it with weights_only=True: {}", answer.asked(), answer.reason.trim_end_matches('.'));
         if let Some(call) = allow(answer, settings) {
-            message.push_str(&format!("; every name it lacks is vetted: {call} makes it load"));
+            // numpy gives every type of element a class of its own, which no opcode names
+            let numpy = answer.missing.iter().any(|name| name == "numpy.dtype");
+            let with =
+                if numpy { " with the classes of its element types, as in type(numpy.dtype('float64'))," } else { "" };
+            message.push_str(&format!("; every name it lacks is vetted: {call}{with} makes it load"));
         }
         let mut note = Finding::new(&rules::WEIGHTS_ONLY_REFUSES, message);
         note.global = answer.global.clone();
@@ -58,6 +59,7 @@ mod tests {
     fn blocked(missing: &[&str]) -> Vec<Answer> {
         vec![Answer {
             torch: "2.15".into(),
+            profile: None,
             outcome: Loading::Blocked,
             rule: "global".into(),
             global: Some(missing[0].into()),
