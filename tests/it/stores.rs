@@ -70,11 +70,15 @@ fn a_layer_that_leaves_its_folder_fails() {
     }
 }
 
+/// The name of the blob that is the one manifest of a layout.
+fn manifest_of(root: &Path) -> String {
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(root.join("index.json")).unwrap()).unwrap();
+    index["manifests"][0]["digest"].as_str().unwrap()["sha256:".len()..].to_owned()
+}
+
 /// Changes the one manifest of a layout, and what the index says about it.
 fn rewrite(root: &Path, change: impl Fn(&mut serde_json::Value)) {
-    let index: serde_json::Value = serde_json::from_slice(&fs::read(root.join("index.json")).unwrap()).unwrap();
-    let hex = &index["manifests"][0]["digest"].as_str().unwrap()["sha256:".len()..];
-    let path = root.join("blobs/sha256").join(hex);
+    let path = root.join("blobs/sha256").join(manifest_of(root));
     let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     fs::remove_file(path).unwrap();
     change(&mut manifest);
@@ -115,7 +119,7 @@ fn every_way_to_name_the_place_of_a_layer_is_looked_at() {
 fn a_layout_without_its_index_or_with_two_kinds_of_lists_proves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    modelpack(root, "weights.pt");
+    let weights = modelpack(root, "weights.pt");
     rewrite(root, |manifest| manifest["manifests"] = json!([]));
     let run = mverify(&[root]);
     assert!(run.code == 3 && run.out.contains("depends on who reads it"), "{}", run.out);
@@ -126,6 +130,13 @@ fn a_layout_without_its_index_or_with_two_kinds_of_lists_proves_nothing() {
     let run = mverify(&[root.as_os_str(), "-v".as_ref()]);
     assert!(run.code == 0 && run.out.contains("matches index.json"), "{}", run.out);
     fs::write(root.join("oci-layout"), "{\"imageLayoutVersion\": \"1.0.0\"}").unwrap();
+    for path in [root.join("index.json"), weights.parent().unwrap().join(manifest_of(root))] {
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, [good.as_slice(), &vec![b' '; 4 << 20]].concat()).unwrap();
+        let run = mverify(&[root]);
+        assert!(run.code != 0 && run.out.contains("larger than 4194304 bytes"), "{}", run.out);
+        fs::write(&path, good).unwrap();
+    }
     fs::remove_file(root.join("index.json")).unwrap();
     let run = mverify(&[root]);
     assert!(run.code == 3 && run.out.contains("no index.json"), "{}", run.out);

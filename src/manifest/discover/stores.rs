@@ -64,7 +64,7 @@ impl Gathering {
                     };
                     self.claim(source, blob.clone(), claim, Absent::Missing);
                     let fresh = known.insert(blob.clone());
-                    if fresh && descriptor.is_manifest && descriptor.size <= oci::LARGEST {
+                    if fresh && descriptor.is_manifest {
                         waiting.push(blob);
                     }
                 }
@@ -89,8 +89,12 @@ impl Gathering {
 
     /// What a manifest lists; `None` where it cannot be read, which is noted if the file is there.
     fn manifest(&mut self, path: &Path) -> Option<Vec<Descriptor>> {
-        let text = self.read(path, oci::LARGEST)?;
-        match oci::parse(&text) {
+        let text = self.read(path, oci::LARGEST);
+        if text.is_none() && !path.is_file() {
+            return None;
+        }
+        let unread = || format!("it cannot be read, or is larger than {} bytes", oci::LARGEST);
+        match text.ok_or_else(unread).and_then(|text| oci::parse(&text)) {
             Ok(descriptors) => Some(descriptors),
             Err(why) => {
                 let message = format!("this manifest cannot be relied on: {why}");
