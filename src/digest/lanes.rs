@@ -6,7 +6,8 @@
 //!
 //! Threat: a kernel that is wrong on some processor, or that swaps lanes, would call good files bad and bad ones good.
 //! So each kernel must pass a known-answer test before its first use, property tests compare every lane with `sha2`, and
-//! a caller that finds a mismatch computes the digest again on the plain path before it says so.
+//! a caller that finds a mismatch computes the digest again on the plain path before it says so
+//! ([`confirmed`](super::confirmed)). Tests force each path with `Kernels::forced`, whatever machine they run on.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -48,29 +49,73 @@ const START: State = [
 
 /// Which kernels may be used besides the plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kernels {
+pub(crate) struct Kernels {
     wide: bool,
     pair: bool,
+    /// A defect: the results of these two lanes are swapped.
+    #[cfg(test)]
+    swapped: Option<(usize, usize)>,
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Kernels>> = const { std::cell::Cell::new(None) };
 }
 
 impl Kernels {
     /// Those that this processor has and that compute the known answer. Found out once.
     pub(super) fn detected() -> Kernels {
+        #[cfg(test)]
+        if let Some(forced) = FORCED.get() {
+            return forced;
+        }
         static DETECTED: OnceLock<Kernels> = OnceLock::new();
         *DETECTED.get_or_init(|| {
             let here = Kernels::available();
-            Kernels {
-                wide: here.wide && Kernels { wide: true, pair: false }.is_right(),
-                pair: here.pair && Kernels { wide: false, pair: true }.is_right(),
-            }
+            let wide = here.wide && Kernels::new(true, false).is_right();
+            let pair = here.pair && Kernels::new(false, true).is_right();
+            Kernels::new(wide, pair)
         })
+    }
+
+    fn new(wide: bool, pair: bool) -> Kernels {
+        Kernels {
+            wide,
+            pair,
+            #[cfg(test)]
+            swapped: None,
+        }
     }
 
     fn available() -> Kernels {
         #[cfg(target_arch = "x86_64")]
-        return Kernels { wide: avx512::available(), pair: shani::available() };
+        return Kernels::new(avx512::available(), shani::available());
         #[cfg(not(target_arch = "x86_64"))]
-        return Kernels { wide: false, pair: false };
+        return Kernels::new(false, false);
+    }
+
+    /// Every path that this machine can take.
+    #[cfg(test)]
+    pub(super) fn paths() -> Vec<Kernels> {
+        let here = Kernels::available();
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        let possible = all.into_iter().filter(|(wide, pair)| (!wide || here.wide) && (!pair || here.pair));
+        possible.map(|(wide, pair)| Kernels::new(wide, pair)).collect()
+    }
+
+    /// These kernels, with two lanes swapped.
+    #[cfg(test)]
+    pub(crate) fn with_swapped(self, one: usize, other: usize) -> Kernels {
+        Kernels { swapped: Some((one, other)), ..self }
+    }
+
+    /// Runs something in which [`Kernels::detected`] says this, as far as it is asked on the current thread.
+    #[cfg(test)]
+    pub(crate) fn forced<T>(self, run: impl FnOnce() -> T) -> T {
+        let before = FORCED.replace(Some(self));
+        let result = run();
+        FORCED.set(before);
+        result
     }
 
     /// True if there is any reason to hash several streams side by side.
@@ -183,18 +228,34 @@ impl<'a> Lane<'a> {
 
 /// Moves every lane on, by as many blocks as suits: at least one, and all of at least one lane. At most [`MOST`] lanes.
 pub(super) fn advance(kernels: Kernels, lanes: &mut [Lane<'_>]) {
+    advance_right(kernels, lanes);
+    #[cfg(test)]
+    if let Some((one, other)) = kernels.swapped
+        && let Ok([one, other]) = lanes.get_disjoint_mut([one, other])
+    {
+        std::mem::swap(&mut one.stream.state, &mut other.stream.state);
+    }
+}
+
+fn advance_right(kernels: Kernels, lanes: &mut [Lane<'_>]) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = kernels;
     #[cfg(target_arch = "x86_64")]
     if kernels.wide && lanes.len() >= WIDE_FROM && lanes.len() <= avx512::WIDTH {
         return advance_wide(lanes);
     }
-    for pair in lanes.chunks_mut(2) {
-        match pair {
+    let mut left = lanes;
+    while !left.is_empty() {
+        let width = if left.len() == 3 { 3 } else { left.len().min(2) };
+        let (now, later) = left.split_at_mut(width);
+        match now {
             #[cfg(target_arch = "x86_64")]
-            [one, two] if kernels.pair => advance_pair(one, two),
+            [one, two] if kernels.pair => advance_interleaved([one, two]),
+            #[cfg(target_arch = "x86_64")]
+            [one, two, three] if kernels.pair => advance_interleaved([one, two, three]),
             other => other.iter_mut().for_each(Lane::advance_alone),
         }
+        left = later;
     }
 }
 
@@ -219,14 +280,13 @@ fn advance_wide(lanes: &mut [Lane<'_>]) {
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
-fn advance_pair(one: &mut Lane<'_>, two: &mut Lane<'_>) {
-    let count = one.blocks.len().min(two.blocks.len());
+fn advance_interleaved<const WIDTH: usize>(mut lanes: [&mut Lane<'_>; WIDTH]) {
+    let count = lanes.iter().map(|lane| lane.blocks.len()).min().unwrap_or(0);
+    let blocks = lanes.each_ref().map(|lane| lane.blocks);
+    let states = lanes.each_mut().map(|lane| &mut lane.stream.state);
     // SAFETY: `Kernels::pair` is set only where the instructions are available.
-    unsafe {
-        shani::compress([&mut one.stream.state, &mut two.stream.state], [one.blocks, two.blocks], count);
-    }
-    one.took(count);
-    two.took(count);
+    unsafe { shani::compress(states, blocks, count) };
+    lanes.into_iter().for_each(|lane| lane.took(count));
 }
 
 /// The digests of messages in memory, up to [`MOST`] side by side.
@@ -257,14 +317,6 @@ mod tests {
     use proptest::prelude::*;
     use sha2::Digest;
 
-    /// Every path that this machine can take.
-    fn paths() -> Vec<Kernels> {
-        let here = Kernels::available();
-        let all = [(false, false), (false, true), (true, false), (true, true)];
-        let all = all.map(|(wide, pair)| Kernels { wide, pair });
-        all.into_iter().filter(|path| (!path.wide || here.wide) && (!path.pair || here.pair)).collect()
-    }
-
     fn message(seed: usize, len: usize) -> Vec<u8> {
         (0..len).map(|i| (i * 31 + i / 251 + seed * 97 + seed / 256) as u8).collect()
     }
@@ -278,15 +330,46 @@ mod tests {
 
     #[test]
     fn every_kernel_knows_the_answer() {
-        for path in paths() {
+        for path in Kernels::paths() {
             assert!(path.is_right(), "{path:?}");
         }
         assert_eq!(Kernels::detected(), Kernels::available());
     }
 
     #[test]
+    fn a_swapped_lane_is_noticed_by_the_known_answer() {
+        for path in Kernels::paths() {
+            for one in 0..MOST {
+                for other in 0..one {
+                    assert!(!path.with_swapped(one, other).is_right(), "{path:?}: {one} and {other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    fn the_extensions_take_one_to_four_streams() {
+        fn agrees<const WIDTH: usize>() {
+            let messages: [Vec<u8>; WIDTH] = std::array::from_fn(|lane| message(lane, 64 * 9));
+            let mut states = [START; WIDTH];
+            // SAFETY: asked below.
+            unsafe { shani::compress(states.each_mut(), messages.each_ref().map(|m| m.as_chunks().0), 7) };
+            for (state, message) in states.into_iter().zip(&messages) {
+                let mut plain = START;
+                compress256(&mut plain, &message.as_chunks().0[..7]);
+                assert_eq!(state, plain, "{WIDTH}");
+            }
+        }
+        if shani::available() {
+            [agrees::<1>, agrees::<2>, agrees::<3>, agrees::<4>].iter().for_each(|agrees| agrees());
+        }
+    }
+
+    #[test]
     fn every_length_around_block_boundaries() {
-        for path in paths() {
+        for path in Kernels::paths() {
             for base in (0..=5 * 64).step_by(MOST) {
                 agrees(path, &(base..base + MOST).map(|len| message(len, len)).collect::<Vec<_>>());
                 agrees(path, &(0..MOST).map(|lane| message(lane, base + 7)).collect::<Vec<_>>());
@@ -296,7 +379,7 @@ mod tests {
 
     #[test]
     fn every_number_of_lanes() {
-        for path in paths() {
+        for path in Kernels::paths() {
             for count in 0..=2 * MOST + 1 {
                 agrees(path, &(0..count).map(|lane| message(lane, 1000)).collect::<Vec<_>>());
                 agrees(path, &(0..count).map(|lane| message(lane, 64 * (count - lane) + lane)).collect::<Vec<_>>());
@@ -307,7 +390,7 @@ mod tests {
     proptest! {
         #[test]
         fn uneven_lengths(lens in proptest::collection::vec(0usize..3000, 0..40), seed in 0usize..1000) {
-            for path in paths() {
+            for path in Kernels::paths() {
                 agrees(path, &lens.iter().enumerate().map(|(i, len)| message(seed + i, *len)).collect::<Vec<_>>());
             }
         }
