@@ -4,6 +4,7 @@
 //! thread pool: the caller passes a [`Pool`], or works on its own thread.
 
 mod algorithm;
+mod cut;
 mod hasher;
 mod lanes;
 mod many;
@@ -17,6 +18,6 @@ pub use algorithm::{Algorithm, Digest, Digests};
 pub use hasher::Hasher;
 pub use many::{Prepared, many};
 pub use outboard::{Leaf, LeafHasher, Outboard, OutboardError};
-pub use pass::{PassError, Passed, Plan, Watch, pass};
+pub use pass::{PassError, Passed, Plan, Watch, confirmed, pass};
 pub use pool::Pool;
 pub use shards::{Sharded, Sharding};

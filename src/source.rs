@@ -12,6 +12,11 @@ pub mod beneath;
 #[cfg(not(unix))]
 #[path = "source/beneath_by_path.rs"]
 pub mod beneath;
+#[cfg(target_os = "linux")]
+mod cache;
+#[cfg(not(target_os = "linux"))]
+#[path = "source/no_cache.rs"]
+mod cache;
 pub mod file;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod lease;
@@ -60,6 +65,14 @@ pub trait ReadAt: Send + Sync {
     }
     /// A hint that these bytes are read next, by another thread: fetches them if that is cheaper done ahead.
     fn prefetch(&self, range: Range<u64>) {
+        let _ = range;
+    }
+    /// A hint that these bytes are read soon: has the system begin to fetch them, and does not wait.
+    fn ahead(&self, range: Range<u64>) {
+        let _ = range;
+    }
+    /// A hint that these bytes are not read again by a pass.
+    fn release(&self, range: Range<u64>) {
         let _ = range;
     }
     /// Call when the last byte was read: fails with [`Changed`] if the bytes may have changed since the source was
@@ -135,6 +148,12 @@ impl ReadAt for Box<dyn ReadAt> {
     }
     fn prefetch(&self, range: Range<u64>) {
         (**self).prefetch(range)
+    }
+    fn ahead(&self, range: Range<u64>) {
+        (**self).ahead(range)
+    }
+    fn release(&self, range: Range<u64>) {
+        (**self).release(range)
     }
     fn settle(&self) -> io::Result<()> {
         (**self).settle()

@@ -67,6 +67,7 @@ pub struct Builder {
     outlines: bool,
     formats: Vec<Vec<String>>,
     map: bool,
+    drop_cache: bool,
     threads: usize,
 }
 
@@ -174,6 +175,12 @@ impl Builder {
         self.map = map;
         self
     }
+    /// Gives up the pages of the system's cache that came in by reading, as soon as they are not needed (default: no;
+    /// see [`OpenOptions::drop_cache`]). Files are then read, not mapped.
+    pub fn drop_cache(mut self, drop_cache: bool) -> Self {
+        self.drop_cache = drop_cache;
+        self
+    }
     /// Threads of an own pool; 0 is one per core, 1 (the default) makes no pool.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -208,6 +215,7 @@ impl Verifier {
             outlines: false,
             formats: Vec::new(),
             map: false,
+            drop_cache: false,
             threads: 1,
         }
     }
@@ -246,7 +254,7 @@ impl Verifier {
             Err(artifact) => *artifact,
             Ok((parsed, plan)) => {
                 let passed = digest::pass(source, &plan, &self.pool, watch);
-                self.conclude(path, source.len(), parsed, plan, passed, expected)
+                self.conclude(path, source, parsed, plan, passed, expected)
             }
         }
     }
@@ -275,7 +283,7 @@ impl Verifier {
             items.into_iter(),
             |item| self.prepare(item, expected),
             |(path, parsed, plan), source: Source, passed| {
-                self.conclude(&path, source.len(), parsed, plan, passed, expected)
+                self.conclude(&path, &source, parsed, plan, passed, expected)
             },
             watch,
             sink,
@@ -329,7 +337,8 @@ impl Verifier {
     }
 
     fn open(&self, path: &Path, reach: &Reach) -> Result<Source, Finding> {
-        let options = OpenOptions { map: self.how.map, lease: true, ..self.opening(true) };
+        let options =
+            OpenOptions { map: self.how.map, lease: true, drop_cache: self.how.drop_cache, ..self.opening(true) };
         reach.open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
     }
 
@@ -380,13 +389,27 @@ impl Verifier {
     fn conclude(
         &self,
         path: &Path,
-        size: u64,
+        source: &dyn ReadAt,
         parsed: Parsed,
         plan: Plan,
         passed: Result<Passed, PassError>,
         expected: &Expectations,
     ) -> Artifact {
         let Parsed { identity, weights_only, loading, mut findings, tensors, .. } = parsed;
+        let size = source.len();
+        let compared = |passed: &Passed| {
+            expected.compare(&Found {
+                path,
+                role: Some(identity.role),
+                format: identity.format,
+                size,
+                tensors: tensors.as_deref(),
+                digests: &passed.digests,
+                shards: &passed.shards,
+            })
+        };
+        let differs = |passed: &Passed| compared(passed).0.iter().any(|one| one.status == Status::Mismatch);
+        let passed = passed.and_then(|passed| digest::confirmed(source, &plan, passed, differs));
         let passed = passed.unwrap_or_else(|error| {
             findings.push(Finding::from(error));
             Passed::default()
@@ -401,16 +424,7 @@ impl Verifier {
                 findings.push(finding);
             }
         }
-        let found = Found {
-            path,
-            role: Some(identity.role),
-            format: identity.format,
-            size,
-            tensors: tensors.as_deref(),
-            digests: &passed.digests,
-            shards: &passed.shards,
-        };
-        let (integrity, mismatches) = expected.compare(&found);
+        let (integrity, mismatches) = compared(&passed);
         findings.extend(mismatches);
         if identity.role == Role::Loadable {
             if !self.how.formats.iter().all(|list| list.iter().any(|pattern| matches(pattern, identity.format))) {

@@ -188,6 +188,9 @@ pub struct Common {
     /// Threads (default: one per core)
     #[arg(long, alias = "jobs", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Leave the system's page cache as it was found, as far as the system tells what was in it (Linux)
+    #[arg(long)]
+    pub drop_cache: bool,
     /// Print nothing but errors; the exit code tells
     #[arg(short, long)]
     pub quiet: bool,

@@ -34,14 +34,20 @@ pub fn run(args: &CasArgs) -> Result<Exit> {
     let items = walk(&args.dir);
     let bars = Bars::new(args.common.quiet, &items, stop);
     let max_file_bytes = args.limits.limits().max_file_bytes;
-    let options = OpenOptions { follow: true, map: mmap::guard(), lease: true, max_file_bytes };
+    let options = OpenOptions {
+        follow: true,
+        map: mmap::guard(),
+        lease: true,
+        drop_cache: args.common.drop_cache,
+        max_file_bytes,
+    };
     let mut out = BufWriter::new(std::io::stdout());
     let (mut verdict, mut counts, mut written) = (Verdict::Ok, [0_u64; 3], Ok(()));
     let flow = digest::many(
         &pool,
         items.into_iter(),
         |item| open(item, &args.dir, algorithm, &options),
-        |carry: (PathBuf, Algorithm, Digest), _: FileSource, passed| compare(carry, passed),
+        |carry: (PathBuf, Algorithm, Digest), source: FileSource, passed| compare(carry, &source, passed),
         &bars,
         |checked| {
             let (now, word) = match &checked.result {
@@ -90,15 +96,22 @@ fn open(
         Err(why) => return failed(path, format!("not the name of an object: {why}")),
     };
     match reach.open(&path, options) {
-        Ok(source) => {
-            let plan = Plan { algorithms: vec![by], ..Plan::default() };
-            Prepared::Hash { source, plan, carry: (path, by, digest) }
-        }
+        Ok(source) => Prepared::Hash { source, plan: plan(by), carry: (path, by, digest) },
         Err(error) => failed(path, error.reason()),
     }
 }
 
-fn compare((path, by, expected): (PathBuf, Algorithm, Digest), passed: Result<Passed, PassError>) -> Checked {
+fn plan(by: Algorithm) -> Plan {
+    Plan { algorithms: vec![by], ..Plan::default() }
+}
+
+fn compare(
+    (path, by, expected): (PathBuf, Algorithm, Digest),
+    source: &FileSource,
+    passed: Result<Passed, PassError>,
+) -> Checked {
+    let differs = |passed: &Passed| passed.digests.get(by) != Some(expected);
+    let passed = passed.and_then(|passed| digest::confirmed(source, &plan(by), passed, differs));
     let result = match passed {
         Ok(passed) if passed.digests.get(by) == Some(expected) => Ok(by),
         Ok(passed) => {

@@ -172,6 +172,7 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         .discover(hash)
         .fail_on(args.fail_on.or(policy.fail_on).unwrap_or(Severity::High))
         .map(mverify::source::mmap::guard())
+        .drop_cache(args.common.drop_cache)
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop);
     if args.strict_perms {

@@ -64,7 +64,7 @@ pub fn algorithms(names: &[String]) -> Result<Vec<Algorithm>> {
 
 fn options(args: &HashArgs) -> OpenOptions {
     let max_file_bytes = args.limits.limits().max_file_bytes;
-    OpenOptions { follow: true, map: mmap::guard(), lease: true, max_file_bytes }
+    OpenOptions { follow: true, map: mmap::guard(), lease: true, drop_cache: args.common.drop_cache, max_file_bytes }
 }
 
 /// A file that was hashed, or why not.

@@ -88,6 +88,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
         .limits(limits.clone())
         .outlines(true)
         .map(mverify::source::mmap::guard())
+        .drop_cache(args.common.drop_cache)
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop.clone())
         .build()?;
@@ -104,7 +105,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
             let why = artifact.reasons().next().unwrap_or_default().to_owned();
             bars.pause(|| eprintln!("mverify: {}: {}", plain::path(&artifact.path), plain::whole(&why)));
         }
-        all.push(inspected(&args.path, reach.as_ref(), artifact, &limits));
+        all.push(inspected(args, reach.as_ref(), artifact, &limits));
         ControlFlow::Continue(())
     });
     drop(bars);
@@ -128,10 +129,10 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
     Ok(Exit::of(verdict))
 }
 
-fn inspected(root: &Path, reach: Option<&Reach>, artifact: Artifact, limits: &Limits) -> Inspected {
-    let below = artifact.path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limits: &Limits) -> Inspected {
+    let below = artifact.path.strip_prefix(&args.path).ok().filter(|below| !below.as_os_str().is_empty());
     let path = below.or_else(|| artifact.path.file_name().map(Path::new)).unwrap_or(&artifact.path);
-    let contents = contents(&artifact, reach, limits);
+    let contents = contents(args, &artifact, reach, limits);
     Inspected {
         path: path.to_string_lossy().into_owned(),
         format: artifact.format.to_owned(),
@@ -155,8 +156,12 @@ fn inspected(root: &Path, reach: Option<&Reach>, artifact: Artifact, limits: &Li
 }
 
 /// Members and globals, from a second look at the file: what they say is shown, and nothing is decided by it.
-fn contents(artifact: &Artifact, reach: Option<&Reach>, limits: &Limits) -> Contents {
-    let options = OpenOptions { max_file_bytes: limits.max_file_bytes, ..OpenOptions::default() };
+fn contents(args: &InspectArgs, artifact: &Artifact, reach: Option<&Reach>, limits: &Limits) -> Contents {
+    let options = OpenOptions {
+        drop_cache: args.common.drop_cache,
+        max_file_bytes: limits.max_file_bytes,
+        ..OpenOptions::default()
+    };
     let read = !artifact.digests.is_empty() && artifact.path.as_os_str() != "-";
     let source = reach.filter(|_| read).and_then(|reach| reach.open(&artifact.path, &options).ok());
     source.map(|source| inspect::contents(&View::new(&source), artifact.format, limits)).unwrap_or_default()

@@ -79,6 +79,7 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
         .rewrites(&args.output)
         .outlines(true)
         .map(mverify::source::mmap::guard())
+        .drop_cache(args.common.drop_cache)
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop.clone());
     for version in &args.torch {

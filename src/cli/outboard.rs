@@ -35,7 +35,7 @@ pub fn run(args: &HashArgs, stop: &Stop) -> Result<Exit> {
         }
         let made = match item {
             Item::Problem(_, finding) => Err(finding.message),
-            _ => make(&path, args.limits.limits().max_file_bytes),
+            _ => make(&path, args),
         };
         match made {
             Ok(digest) => {
@@ -54,8 +54,14 @@ pub fn run(args: &HashArgs, stop: &Stop) -> Result<Exit> {
 }
 
 /// Writes the outboard of one file, whole or not at all, and never over another file.
-fn make(path: &Path, max_file_bytes: u64) -> Result<Digest, String> {
-    let options = OpenOptions { map: mmap::guard(), max_file_bytes, ..OpenOptions::default() };
+fn make(path: &Path, args: &HashArgs) -> Result<Digest, String> {
+    let max_file_bytes = args.limits.limits().max_file_bytes;
+    let options = OpenOptions {
+        map: mmap::guard(),
+        drop_cache: args.common.drop_cache,
+        max_file_bytes,
+        ..OpenOptions::default()
+    };
     let source = FileSource::open(path, &options).map_err(|error| error.reason())?;
     let mut name = path.as_os_str().to_owned();
     name.push(OUTBOARD);

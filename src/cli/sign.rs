@@ -201,6 +201,7 @@ fn scanned(
     let mut builder = Verifier::builder()
         .limits(args.limits.limits())
         .map(mverify::source::mmap::guard())
+        .drop_cache(args.common.drop_cache)
         .threads(usize::from(args.common.threads.unwrap_or(0)));
     builder = match args.shards {
         Some(size) => builder.digests(&[]).shards(Sharding { algorithm, size, end: u64::MAX }),

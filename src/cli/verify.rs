@@ -37,6 +37,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         },
         settings: &settings,
         map: map(),
+        drop_cache: args.common.drop_cache,
     };
     let look = Look { single: false, terse: true };
     // what is to be verified is looked up only where something is to be written

@@ -5,6 +5,7 @@
 //! Bound: what a thread has in hand (see `worker`), [`BATCH`] results of each thread, and [`AHEAD`] results that wait for
 //! an earlier one.
 
+use super::cut::Cuts;
 use super::lanes::Kernels;
 use super::pass::{PassError, Passed, Plan, Watch};
 use super::pool::Pool;
@@ -75,6 +76,7 @@ pub fn many<J, S, C, R>(
 where
     J: Send,
     S: ReadAt,
+    C: Send,
     R: Send,
 {
     let stop = AtomicBool::new(false);
@@ -118,7 +120,7 @@ where
             delivered.set(order.put(index, result, &stop, deliver));
         }
     };
-    worker.work(next, Outbox::new(&send));
+    worker.work(next, &Cuts::new(), Outbox::new(&send));
     flow(&stop)
 }
 
@@ -221,6 +223,7 @@ mod parallel {
     ) where
         J: Send,
         S: ReadAt,
+        C: Send,
         R: Send,
         P: Fn(J) -> Prepared<S, C, R> + Sync,
         F: Fn(C, S, Result<Passed, PassError>) -> R + Sync,
@@ -255,6 +258,7 @@ mod parallel {
                 None => Next::End,
             }
         };
+        let cuts = Cuts::new();
         let (sender, results) = mpsc::channel();
         // Handed out one per thread, so that the channel closes when the last thread is done.
         let senders = Mutex::new(vec![sender; threads.current_num_threads()]);
@@ -266,7 +270,7 @@ mod parallel {
                 let _guard = CloseOnPanic(&gate);
                 // nobody listens any more where a job has panicked
                 let send = |results| drop(sender.send(results));
-                worker.work(next, Outbox::new(&send));
+                worker.work(next, &cuts, Outbox::new(&send));
             });
             let mut order = Order::default();
             for batch in results {
@@ -283,7 +287,7 @@ mod parallel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{Algorithm, Digests, Hasher};
+    use crate::digest::{Algorithm, Digests, Hasher, Sharding, confirmed, pass};
 
     fn bytes(job: usize) -> Vec<u8> {
         let len = if job % 997 == 500 { 1_500_000 } else { job * 37 % 3000 };
@@ -329,6 +333,114 @@ mod tests {
                 ControlFlow::Continue(())
             });
             assert_eq!((flow, next), (ControlFlow::Continue(()), 3000));
+        }
+    }
+
+    type Carry = (usize, Plan);
+
+    /// Sources as shards, as whole files, and as both, mixed.
+    fn sharded(job: usize) -> Prepared<Vec<u8>, Carry, (Carry, Result<Passed, PassError>)> {
+        let algorithm = [Algorithm::Sha256, Algorithm::Sha256, Algorithm::Blake3][job % 3];
+        let size = [64, 100, 1 << 10, 1 << 16, 0][job % 5];
+        let end = [u64::MAX, u64::MAX, 1000, 0][job / 7 % 4];
+        let shards = if job % 11 == 6 { Vec::new() } else { vec![Sharding { algorithm, size, end }] };
+        let algorithms = if job % 4 == 2 { vec![Algorithm::Sha256] } else { Vec::new() };
+        let plan = Plan { algorithms, shards, ..Plan::default() };
+        Prepared::Hash { source: bytes(job), plan: plan.clone(), carry: (job, plan) }
+    }
+
+    #[test]
+    fn shards_are_the_same_on_every_path() {
+        for kernels in Kernels::paths() {
+            for threads in [1, 2, 5] {
+                let mut next = 0;
+                let complete = |carry: Carry, _, passed| (carry, passed);
+                let pool = Pool::new(threads).unwrap();
+                let flow = kernels.forced(|| {
+                    many(&pool, 0..600, sharded, complete, &(), |((job, plan), passed)| {
+                        assert_eq!(job, next);
+                        next += 1;
+                        let plain = pass(&bytes(job), &plan, &Pool::single(), &()).unwrap();
+                        let passed = passed.unwrap();
+                        assert_eq!(Passed { side_by_side: false, ..passed }, plain, "{job} {kernels:?} on {threads}");
+                        ControlFlow::Continue(())
+                    })
+                });
+                assert_eq!((flow, next), (ControlFlow::Continue(()), 600));
+            }
+        }
+    }
+
+    /// Where the source of an odd job fails.
+    struct Breaks(Vec<u8>, Option<u64>);
+    impl ReadAt for Breaks {
+        fn len(&self) -> u64 {
+            ReadAt::len(&self.0)
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+            match self.1 {
+                Some(at) if at >= offset && at < offset + buf.len() as u64 => Err(std::io::Error::other("as planned")),
+                _ => self.0.read_at(offset, buf),
+            }
+        }
+    }
+
+    #[test]
+    fn a_shard_that_cannot_be_read_fails_its_file_and_no_other() {
+        for threads in [1, 3] {
+            let prepare = |job: usize| Prepared::Hash {
+                source: Breaks(vec![7; 100_000], (job % 2 == 1).then_some(50_000)),
+                plan: Plan {
+                    shards: vec![Sharding { algorithm: Algorithm::Sha256, size: 1000, end: u64::MAX }],
+                    ..Plan::default()
+                },
+                carry: job,
+            };
+            let complete = |job: usize, _, passed: Result<Passed, PassError>| (job, passed);
+            let mut count = 0;
+            let _ = many(&Pool::new(threads).unwrap(), 0..40, prepare, complete, &(), |(job, passed)| {
+                count += 1;
+                match passed {
+                    Ok(passed) => assert_eq!((job % 2, passed.shards[0].digests.len()), (0, 100)),
+                    Err(PassError::Io(error)) => assert_eq!((job % 2, error.to_string().as_str()), (1, "as planned")),
+                    Err(error) => panic!("{error}"),
+                }
+                ControlFlow::Continue(())
+            });
+            assert_eq!(count, 40);
+        }
+    }
+
+    #[test]
+    fn what_a_wrong_kernel_says_is_computed_again() {
+        for kernels in Kernels::paths() {
+            let sharding = Sharding { algorithm: Algorithm::Sha256, size: 640, end: u64::MAX };
+            let plans = [
+                Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() },
+                Plan { shards: vec![sharding], ..Plan::default() },
+            ];
+            let wrong = std::cell::Cell::new(0);
+            let prepare = |job: usize| {
+                let bytes: Vec<u8> = (0..64_000_usize).map(|i| (i * 31 + job) as u8).collect();
+                Prepared::Hash { source: bytes, plan: plans[job % 2].clone(), carry: plans[job % 2].clone() }
+            };
+            let flow = kernels.with_swapped(0, 1).forced(|| {
+                let complete = |plan: Plan, source: Vec<u8>, passed: Result<Passed, PassError>| {
+                    let right = pass(&source, &plan, &Pool::single(), &()).unwrap();
+                    let differs =
+                        |passed: &Passed| (&passed.digests, &passed.shards) != (&right.digests, &right.shards);
+                    let passed = passed.unwrap();
+                    let before = differs(&passed);
+                    (before, differs(&confirmed(&source, &plan, passed, differs).unwrap()))
+                };
+                many(&Pool::single(), 0..20, prepare, complete, &(), |(before, after)| {
+                    wrong.set(wrong.get() + usize::from(before));
+                    assert!(!after, "{kernels:?}");
+                    ControlFlow::Continue(())
+                })
+            });
+            assert!(flow.is_continue());
+            assert_eq!(wrong.get() > 0, kernels.any(), "{kernels:?}: {} of 20", wrong.get());
         }
     }
 

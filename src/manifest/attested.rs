@@ -69,6 +69,8 @@ pub struct Attesting<'a> {
     pub settings: &'a Settings,
     /// Maps files instead of reading them.
     pub map: bool,
+    /// Gives up pages of the system's cache that were not there before.
+    pub drop_cache: bool,
 }
 
 impl Attesting<'_> {
@@ -93,7 +95,8 @@ impl Attesting<'_> {
 
     fn prepare(&self, item: Item) -> Prepared<FileSource, PathBuf, Artifact> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
-        let options = OpenOptions { map: self.map, max_file_bytes, ..OpenOptions::default() };
+        let options =
+            OpenOptions { map: self.map, drop_cache: self.drop_cache, max_file_bytes, ..OpenOptions::default() };
         let (path, file) = match item {
             Item::File(path, reach) => {
                 let file = reach.open(&path, &options).map_err(|error| Finding::from(&error));
@@ -105,15 +108,17 @@ impl Attesting<'_> {
             }
         };
         match file {
-            Ok(source) => {
-                let plan = Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() };
-                Prepared::Hash { source, plan, carry: path }
-            }
+            Ok(source) => Prepared::Hash { source, plan: plan(), carry: path },
             Err(finding) => Prepared::Done(Artifact::not_scanned(path.as_path(), 0, vec![finding], Severity::High)),
         }
     }
 
     fn compared(&self, path: PathBuf, file: &FileSource, passed: Result<Passed, PassError>) -> Artifact {
+        let differs = |passed: &Passed| {
+            let said = || self.all.iter().filter_map(|one| one.compare(&path, &passed.digests));
+            said().count() == 0 || said().any(|(_, finding)| finding.is_some())
+        };
+        let passed = passed.and_then(|passed| digest::confirmed(file, &plan(), passed, differs));
         let passed = match passed {
             Ok(passed) => passed,
             Err(error) => {
@@ -129,4 +134,8 @@ impl Attesting<'_> {
         }
         artifact
     }
+}
+
+fn plan() -> Plan {
+    Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() }
 }

@@ -88,6 +88,8 @@ pub struct Comparison<'a> {
     pub settings: &'a Settings,
     /// Maps files instead of reading them.
     pub map: bool,
+    /// Gives up pages of the system's cache that were not there before.
+    pub drop_cache: bool,
     /// Attestations of single files, which come besides.
     pub attested: &'a [Attested],
 }
@@ -129,6 +131,10 @@ impl<'m> Comparison<'m> {
             Ok(file) => file,
             Err(finding) => return done(Status::NotCovered, finding),
         };
+        Prepared::Hash { source: file, plan: self.plan(expected), carry: (path, expected) }
+    }
+
+    fn plan(&self, expected: &Expected) -> Plan {
         let mut plan = Plan::default();
         match expected {
             Expected::Whole(_) => plan.algorithms.push(self.source.manifest.algorithm),
@@ -137,12 +143,21 @@ impl<'m> Comparison<'m> {
         if !self.attested.is_empty() {
             plan.algorithms.push(Algorithm::Sha256);
         }
-        Prepared::Hash { source: file, plan, carry: (path, expected) }
+        plan
+    }
+
+    fn differs(&self, path: &Path, expected: &Expected, len: u64, passed: &Passed) -> bool {
+        let signed = match expected {
+            Expected::Whole(signed) => passed.digests.get(self.source.manifest.algorithm) == Some(*signed),
+            Expected::Shards(signed) => difference(signed, len, passed).is_none(),
+        };
+        let mut attested = self.attested.iter().filter_map(|one| one.compare(path, &passed.digests));
+        !signed || attested.any(|(_, finding)| finding.is_some())
     }
 
     fn open(&self, path: &Path, reach: &Reach, follow: bool) -> Result<FileSource, Finding> {
         let max_file_bytes = self.settings.limits.max_file_bytes;
-        let options = OpenOptions { follow, map: self.map, lease: false, max_file_bytes };
+        let options = OpenOptions { follow, map: self.map, lease: false, drop_cache: self.drop_cache, max_file_bytes };
         reach.open(path, &options).map_err(|error| Finding::from(&error))
     }
 
@@ -154,6 +169,8 @@ impl<'m> Comparison<'m> {
         file: &FileSource,
         passed: Result<Passed, PassError>,
     ) -> Artifact {
+        let differs = |passed: &Passed| self.differs(&path, expected, file.len(), passed);
+        let passed = passed.and_then(|passed| digest::confirmed(file, &self.plan(expected), passed, differs));
         let passed = match passed {
             Ok(passed) => passed,
             Err(error) => {
@@ -180,8 +197,7 @@ impl<'m> Comparison<'m> {
     }
 
     fn parts(&self, path: &Path, signed: &[Shard], file: &FileSource, passed: &Passed) -> Vec<Finding> {
-        let found = passed.shards.first().map(|shards| shards.digests.as_slice()).unwrap_or_default();
-        let Some(different) = Difference::between(signed, found, file.len()) else { return Vec::new() };
+        let Some(different) = difference(signed, file.len(), passed) else { return Vec::new() };
         let mut findings = vec![Finding::new(&rules::CHANGED, different.words()).at(different.offset())];
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let view = View::new(file);
@@ -226,4 +242,10 @@ impl<'m> Comparison<'m> {
         let integrity = Integrity { source: name.clone(), trust: *trust, signer: signer.clone(), status, note: None };
         Artifact { integrity: vec![integrity], ..Artifact::not_scanned(path, size, findings, Severity::High) }
     }
+}
+
+/// Where a file of `len` bytes differs from signed shards.
+fn difference(signed: &[Shard], len: u64, passed: &Passed) -> Option<Difference> {
+    let found = passed.shards.first().map(|shards| shards.digests.as_slice()).unwrap_or_default();
+    Difference::between(signed, found, len)
 }

@@ -7,6 +7,7 @@
 //! than one read.
 
 use super::beneath::LeadsOut;
+use super::cache::{self, Behind};
 use super::lease::Lease;
 use super::pages::{PAGE, Pages};
 use super::{Changed, ReadAt, Window};
@@ -38,6 +39,10 @@ pub struct OpenOptions {
     /// Take a read lease where the system grants one (default: no; Linux, own files only, above 32 KiB). A process that
     /// opens the file for writing then waits until it is released, which happens at its next read here, with [`Changed`].
     pub lease: bool,
+    /// Give up the pages of the system's cache that came in by reading this file, when they are not needed any more
+    /// (default: no; Linux). What was there before stays, in steps of 1 MiB, where the system tells what was (Linux 6.5
+    /// and later, files that one may write). Such a file is read, never mapped.
+    pub drop_cache: bool,
     /// Largest file, in bytes.
     pub max_file_bytes: u64,
 }
@@ -45,7 +50,7 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         let limits = crate::budget::Limits::default();
-        OpenOptions { follow: true, map: false, lease: false, max_file_bytes: limits.max_file_bytes }
+        OpenOptions { follow: true, map: false, lease: false, drop_cache: false, max_file_bytes: limits.max_file_bytes }
     }
 }
 
@@ -63,6 +68,8 @@ pub struct FileSource {
     #[cfg(all(feature = "mmap", unix))]
     map: Option<super::mmap::Mapping>,
     lease: Option<Lease>,
+    /// What to leave in the system's cache.
+    behind: Option<Behind>,
 }
 
 impl FileSource {
@@ -115,8 +122,13 @@ impl FileSource {
             pages: Mutex::new(Pages::new(stamp.len)),
             failed: AtomicBool::new(false),
             #[cfg(all(feature = "mmap", unix))]
-            map: if options.map && stamp.len >= MAP_FROM { super::mmap::Mapping::of(&file, stamp.len) } else { None },
+            map: if options.map && !options.drop_cache && stamp.len >= MAP_FROM {
+                super::mmap::Mapping::of(&file, stamp.len)
+            } else {
+                None
+            },
             lease,
+            behind: options.drop_cache.then(|| Behind::of(&file, stamp.len)),
             stamp,
             file,
         })
@@ -240,6 +252,16 @@ impl ReadAt for FileSource {
         let _ = range;
     }
 
+    fn ahead(&self, range: Range<u64>) {
+        cache::fetch(&self.file, range);
+    }
+
+    fn release(&self, range: Range<u64>) {
+        if let Some(behind) = &self.behind {
+            behind.give_up(&self.file, range);
+        }
+    }
+
     fn settle(&self) -> io::Result<()> {
         self.undisturbed()?;
         self.pages().unchanged()?;
@@ -260,6 +282,15 @@ impl ReadAt for FileSource {
             return Err(io::Error::other("a part of it could not be read"));
         }
         Ok(())
+    }
+}
+
+impl Drop for FileSource {
+    fn drop(&mut self) {
+        // what parsers read, and what the system fetched ahead
+        if let Some(behind) = &self.behind {
+            behind.give_all_up(&self.file);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Check<'a> {
     pub settings: &'a Settings,
     /// Maps files instead of reading them.
     pub map: bool,
+    /// Gives up pages of the system's cache that were not there before.
+    pub drop_cache: bool,
 }
 
 /// What relied-on bundles say, besides what they are.
@@ -57,8 +59,9 @@ impl Check<'_> {
     ) -> ControlFlow<()> {
         let Relied { mut manifests, attested, tolerance } = self.relied(&mut sink)?;
         if manifests.is_empty() && !attested.is_empty() {
-            let (all, tolerance, settings, map) = (attested.as_slice(), &tolerance, self.settings, self.map);
-            return Attesting { all, tolerance, settings, map }.run(self.model, pool, watch, sink);
+            let (all, tolerance, settings) = (attested.as_slice(), &tolerance, self.settings);
+            let (map, drop_cache) = (self.map, self.drop_cache);
+            return Attesting { all, tolerance, settings, map, drop_cache }.run(self.model, pool, watch, sink);
         }
         let mut attested = attested.as_slice();
         while !manifests.is_empty() {
@@ -72,8 +75,8 @@ impl Check<'_> {
                 !same
             });
             let source = Source { manifest: &manifest, name, trust, signer };
-            let (tolerance, settings, map) = (&tolerance, self.settings, self.map);
-            Comparison { source: &source, tolerance, settings, map, attested }.run(
+            let (tolerance, settings, map, drop_cache) = (&tolerance, self.settings, self.map, self.drop_cache);
+            Comparison { source: &source, tolerance, settings, map, drop_cache, attested }.run(
                 self.model,
                 pool,
                 watch,

@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod access;
+#[cfg(target_os = "linux")]
+mod cache;
 mod cas;
 mod cli;
 mod expected;
