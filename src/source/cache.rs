@@ -22,24 +22,27 @@ pub(super) fn fetch(file: &File, range: Range<u64>) {
     advise(file, range, libc::POSIX_FADV_WILLNEED);
 }
 
-/// What to leave behind of a file.
+/// What to leave behind of a file. In the end that is everything that was not there before, with what parsers read and
+/// the system fetched ahead.
 #[derive(Debug)]
 pub(super) struct Behind {
+    file: File,
     len: u64,
     /// For each step whether it was there before.
     before: Vec<bool>,
 }
 
 impl Behind {
-    /// Looks at a file of `len` bytes, before anything of it is read.
-    pub(super) fn of(file: &File, len: u64) -> Behind {
+    /// Looks at a file of `len` bytes, before anything of it is read; `None` where the system has no handle left.
+    pub(super) fn of(file: &File, len: u64) -> Option<Behind> {
+        let file = file.try_clone().ok()?;
         let steps = (0..len.div_ceil(STEP)).map(|step| step * STEP..((step + 1) * STEP).min(len));
-        let before: Option<Vec<bool>> = steps.map(|range| Some(cached(file, range)? > 0)).collect();
-        Behind { len, before: before.unwrap_or_default() }
+        let before: Option<Vec<bool>> = steps.map(|range| Some(cached(&file, range)? > 0)).collect();
+        Some(Behind { file, len, before: before.unwrap_or_default() })
     }
 
     /// Gives up the pages of a range, unless they were there before.
-    pub(super) fn give_up(&self, file: &File, range: Range<u64>) {
+    pub(super) fn give_up(&self, range: Range<u64>) {
         let mut at = range.start;
         let end = range.end.min(self.len);
         while at < end {
@@ -50,18 +53,19 @@ impl Behind {
                 at = ((at / STEP + 1) * STEP).min(end);
             }
             if !stays {
-                advise(file, start..at, libc::POSIX_FADV_DONTNEED);
+                advise(&self.file, start..at, libc::POSIX_FADV_DONTNEED);
             }
         }
     }
 
-    /// The same for all of the file.
-    pub(super) fn give_all_up(&self, file: &File) {
-        self.give_up(file, 0..self.len);
-    }
-
     fn was_there(&self, offset: u64) -> bool {
         usize::try_from(offset / STEP).ok().and_then(|step| self.before.get(step)).copied().unwrap_or(false)
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.give_up(0..self.len);
     }
 }
 
@@ -131,14 +135,14 @@ mod tests {
         // no more than asked for
         advise(file, 0..len as u64, libc::POSIX_FADV_RANDOM);
         read(STEP + 5..STEP + 6).unwrap();
-        let behind = Behind::of(file, len as u64);
+        let behind = Behind::of(file, len as u64).unwrap();
         assert_eq!(behind.before, [false, true, false, false, false]);
         read(0..len as u64).unwrap();
         assert_eq!(cached(file, 0..len as u64), Some((len as u64).div_ceil(4096)));
-        behind.give_up(file, 0..STEP);
+        behind.give_up(0..STEP);
         assert_eq!(cached(file, 0..STEP), Some(0));
         assert_ne!(cached(file, 2 * STEP..3 * STEP), Some(0));
-        behind.give_all_up(file);
+        drop(behind);
         assert_eq!(cached(file, 2 * STEP..len as u64), Some(0));
         assert_eq!(cached(file, STEP..2 * STEP), Some(STEP / 4096));
     }

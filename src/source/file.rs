@@ -69,7 +69,7 @@ pub struct FileSource {
     map: Option<super::mmap::Mapping>,
     lease: Option<Lease>,
     /// What to leave in the system's cache.
-    behind: Option<Behind>,
+    behind: Option<Box<Behind>>,
 }
 
 impl FileSource {
@@ -128,7 +128,7 @@ impl FileSource {
                 None
             },
             lease,
-            behind: options.drop_cache.then(|| Behind::of(&file, stamp.len)),
+            behind: if options.drop_cache { Behind::of(&file, stamp.len).map(Box::new) } else { None },
             stamp,
             file,
         })
@@ -258,7 +258,7 @@ impl ReadAt for FileSource {
 
     fn release(&self, range: Range<u64>) {
         if let Some(behind) = &self.behind {
-            behind.give_up(&self.file, range);
+            behind.give_up(range);
         }
     }
 
@@ -282,15 +282,6 @@ impl ReadAt for FileSource {
             return Err(io::Error::other("a part of it could not be read"));
         }
         Ok(())
-    }
-}
-
-impl Drop for FileSource {
-    fn drop(&mut self) {
-        // what parsers read, and what the system fetched ahead
-        if let Some(behind) = &self.behind {
-            behind.give_all_up(&self.file);
-        }
     }
 }
 

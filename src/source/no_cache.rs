@@ -5,14 +5,13 @@ use std::ops::Range;
 
 pub(super) fn fetch(_: &File, _: Range<u64>) {}
 
-/// Leaves everything as it is.
+/// Never made.
 #[derive(Debug)]
-pub(super) struct Behind;
+pub(super) enum Behind {}
 
 impl Behind {
-    pub(super) fn of(_: &File, _: u64) -> Behind {
-        Behind
+    pub(super) fn of(_: &File, _: u64) -> Option<Behind> {
+        None
     }
-    pub(super) fn give_up(&self, _: &File, _: Range<u64>) {}
-    pub(super) fn give_all_up(&self, _: &File) {}
+    pub(super) fn give_up(&self, _: Range<u64>) {}
 }
