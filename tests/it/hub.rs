@@ -4,6 +4,7 @@
 use super::model::{artifact, json, safetensors};
 use super::tool::{mverify, python_with};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,14 +109,22 @@ fn links_of_a_cache_lead_nowhere_but_into_its_blobs() {
     let snapshot = downloaded.snapshot();
     let secret = downloaded.home.path().join("secret.safetensors");
     fs::write(&secret, safetensors("secret")).unwrap();
-    // the first hop, and the second: the blob of the repository points out of the cache
-    for link in [snapshot.join("config.json"), fs::canonicalize(snapshot.join("config.json")).unwrap()] {
-        let _ = fs::remove_file(&link);
-        std::os::unix::fs::symlink(&secret, &link).unwrap();
+    let link = snapshot.join("config.json");
+    let (first, blob) = (fs::read_link(&link).unwrap(), fs::canonicalize(&link).unwrap());
+    let refused = || {
         let (run, report) = json(&snapshot, &[]);
         assert_ne!(run.code, 0, "{}", run.out);
         let reasons = artifact(&report, "config.json")["reasons"].to_string();
         assert!(reasons.contains("leads out of the directory"), "{reasons}");
-        fs::remove_file(&link).unwrap();
-    }
+    };
+    // the first hop
+    fs::remove_file(&link).unwrap();
+    symlink(&secret, &link).unwrap();
+    refused();
+    // the second: the blob of the repository points out of the cache
+    fs::remove_file(&link).unwrap();
+    symlink(first, &link).unwrap();
+    fs::remove_file(&blob).unwrap();
+    symlink(&secret, &blob).unwrap();
+    refused();
 }
