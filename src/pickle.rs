@@ -5,6 +5,7 @@
 
 mod array;
 mod constant;
+mod cost;
 pub mod globals;
 mod inside;
 mod judge;

@@ -19,6 +19,16 @@ pub(super) struct Dtype {
     pub item_bytes: Option<u64>,
     /// True if elements are references to objects.
     pub objects: bool,
+    /// True if elements have the size that the state says: text, bytes and records.
+    extended: bool,
+}
+
+/// Why a state of a data type is not one that numpy writes.
+enum Forged {
+    /// It is certainly none.
+    Certainly(&'static str),
+    /// It cannot be followed.
+    Perhaps,
 }
 
 /// What joblib pads with.
@@ -29,6 +39,8 @@ const MAX_FORKED: usize = 1 << 23;
 const TRIAL_OPS: u64 = 1 << 12;
 /// numpy's flag for types that hold references.
 const HOLDS_REFERENCES: i64 = 1;
+/// The same, and its flag for arrays that are saved as lists. Types with references have both, the others none.
+const REFERENCES: i64 = 3;
 
 impl Machine<'_, '_, '_> {
     /// The data type behind a `numpy.dtype` instance: its type code, and the state that BUILD gave it.
@@ -43,14 +55,98 @@ impl Machine<'_, '_, '_> {
         let mut dtype = by_code(&constant::text(self.bytes, code)?)?;
         if let Some(state) = parts.get(1).and_then(|state| self.arena.parts(*state)) {
             // (version, byte order, subarray, names, fields, item size, alignment, flags …)
-            if let Some(size) = state.get(5).and_then(|v| self.int(*v)).and_then(|n| u64::try_from(n).ok()) {
-                dtype.item_bytes = Some(size);
+            // numpy takes the size from there for text, bytes and records only
+            if let Some(size) = state.get(5).and_then(|v| self.int(*v)).filter(|_| dtype.extended) {
+                dtype.item_bytes = u64::try_from(size).ok();
             }
             if let Some(flags) = state.get(7).and_then(|v| self.int(*v)) {
                 dtype.objects |= flags & HOLDS_REFERENCES != 0;
             }
         }
         Some(dtype)
+    }
+
+    /// BUILD of a data type. numpy believes the flags and offsets in the state: forged ones make raw bytes pointers to objects,
+    /// or place fields outside of the elements.
+    pub(super) fn judge_dtype(&mut self, class: u32, built: Value, state: Value) {
+        if self.names.get(class).and_then(|name| name.shape()) != Some("np-dtype") {
+            return;
+        }
+        match self.dtype_state(built, state) {
+            Ok(()) => {}
+            Err(Forged::Certainly(what)) => self.accuse(&rules::MISUSED, class, what),
+            Err(Forged::Perhaps) => self.accuse(&rules::UNPROVEN_USE, class, "has a state that cannot be followed"),
+        }
+    }
+
+    fn dtype_state(&self, built: Value, state: Value) -> Result<(), Forged> {
+        let &[args] = self.arena.parts(built).ok_or(Forged::Perhaps)? else {
+            return Err(Forged::Certainly("is filled twice"));
+        };
+        let code = self.arena.parts(args).and_then(<[Value]>::first).copied().ok_or(Forged::Perhaps)?;
+        let plain = match constant::text(self.bytes, code) {
+            Some(code) => by_code(&code).ok_or(Forged::Perhaps)?,
+            // a class stands for a type: of records, or of a number
+            None => Dtype { item_bytes: None, objects: self.is_object_class(code), extended: true },
+        };
+        let Some(&[_, _, base, _, fields, size, _, flags, ..]) = self.arena.parts(state) else {
+            return Err(Forged::Perhaps);
+        };
+        let (size, flags) = (self.int(size).ok_or(Forged::Perhaps)?, self.int(flags).ok_or(Forged::Perhaps)?);
+        let mut objects = plain.objects;
+        let size = match (u64::try_from(size), plain) {
+            (Ok(size), Dtype { extended: true, .. }) => Some(size),
+            (Err(_), Dtype { extended: true, item_bytes: Some(_), .. }) => {
+                return Err(Forged::Certainly("has a negative size"));
+            }
+            (Ok(size), Dtype { item_bytes, .. }) if item_bytes.is_some_and(|bytes| bytes != size) => {
+                return Err(Forged::Certainly("has another size than its type"));
+            }
+            (_, Dtype { item_bytes, .. }) => item_bytes,
+        };
+        if !self.is_none(base) {
+            let &[inner, shape] = self.arena.parts(base).ok_or(Forged::Perhaps)? else { return Err(Forged::Perhaps) };
+            let inner = self.dtype(inner).ok_or(Forged::Perhaps)?;
+            objects |= inner.objects;
+            let count = self.product_of(shape).or(self.int(shape).and_then(|n| u64::try_from(n).ok()));
+            let whole = inner.item_bytes.zip(count).and_then(|(item, count)| item.checked_mul(count));
+            if whole.ok_or(Forged::Perhaps)? != size.ok_or(Forged::Perhaps)? {
+                return Err(Forged::Certainly("is a block of another size than its parts"));
+            }
+        }
+        if !self.is_none(fields) {
+            if !self.is_shape(fields, Shape::Dict) {
+                return Err(Forged::Perhaps);
+            }
+            for pair in self.arena.parts(fields).ok_or(Forged::Perhaps)?.chunks_exact(2) {
+                let field = pair.get(1).and_then(|field| self.arena.parts(*field)).ok_or(Forged::Perhaps)?;
+                let &[inner, offset, ..] = field else { return Err(Forged::Perhaps) };
+                let inner = self.dtype(inner).ok_or(Forged::Perhaps)?;
+                objects |= inner.objects;
+                let offset = self.int(offset).ok_or(Forged::Perhaps)?;
+                let end = u64::try_from(offset).ok().zip(inner.item_bytes).and_then(|(at, len)| at.checked_add(len));
+                if end.is_none_or(|end| size.is_none_or(|size| end > size)) {
+                    return Err(Forged::Certainly("has a field outside of its elements"));
+                }
+            }
+        }
+        match (flags & REFERENCES, objects) {
+            (REFERENCES, true) | (0, false) => Ok(()),
+            (_, true) => {
+                Err(Forged::Certainly("holds objects and says that it holds none: bytes become pointers to objects"))
+            }
+            (_, false) => {
+                Err(Forged::Certainly("holds no objects and says that it does: bytes become pointers to objects"))
+            }
+        }
+    }
+
+    fn is_object_class(&self, value: Value) -> bool {
+        matches!(value, Value::Global(id) if self.names.get(id).is_some_and(|n| matches!(n.name.as_str(), "object" | "object_" | "object0")))
+    }
+
+    fn is_none(&self, value: Value) -> bool {
+        matches!(value, Value::Const(Kind::Nothing, ..))
     }
 
     /// Steps over the array that follows BUILD of a joblib wrapper; nothing for other objects.
@@ -159,6 +255,11 @@ fn by_code(code: &str) -> Option<Dtype> {
     let mut chars = code.chars();
     let letter = chars.next()?;
     let digits = chars.as_str();
+    // a list of types, or the name of one, is no code
+    let digits = digits.split_once('[').filter(|_| matches!(letter, 'M' | 'm')).map_or(digits, |(digits, _)| digits);
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
     let number = || digits.parse::<u64>().ok();
     let (item_bytes, objects) = match letter {
         'O' => (Some(8), true),
@@ -167,7 +268,7 @@ fn by_code(code: &str) -> Option<Dtype> {
         '?' => (Some(1), false),
         _ => return None,
     };
-    Some(Dtype { item_bytes, objects })
+    Some(Dtype { item_bytes, objects, extended: matches!(letter, 'U' | 'S' | 'V') })
 }
 
 #[cfg(test)]
@@ -182,5 +283,7 @@ mod tests {
         assert_eq!(size("V16"), Some(16));
         assert!(by_code("O8").unwrap().objects && by_code("|O").unwrap().objects);
         assert_eq!(by_code("x4"), None);
+        assert_eq!(by_code("i8,O"), None);
+        assert_eq!(size("M8[ns]"), Some(8));
     }
 }

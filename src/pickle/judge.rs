@@ -37,7 +37,7 @@ fn show(name: &str, limit: usize) -> String {
 
 impl Machine<'_, '_, '_> {
     /// Reports about a global.
-    fn accuse(&mut self, rule: &'static Rule, id: u32, what: &str) {
+    pub(super) fn accuse(&mut self, rule: &'static Rule, id: u32, what: &str) {
         let Some(name) = self.names.get(id) else { return };
         let full = name.full();
         if !self.scan.excuses(&full) && self.may_report(rule) {
@@ -150,6 +150,7 @@ impl Machine<'_, '_, '_> {
                 return Ok(Value::Unknown);
             }
         }
+        self.judge_cost(id, args);
         let shape = if vetted.kind == Kind::Class { Shape::Instance } else { Shape::Result };
         self.product(shape, id, args)
     }
@@ -199,6 +200,7 @@ impl Machine<'_, '_, '_> {
         match name.vetted().map(|v| v.kind) {
             Some(Kind::Class) => {
                 let asks = name.shape().is_some() && self.arena.parts(args).is_none_or(|parts| !parts.is_empty());
+                self.judge_cost(id, args);
                 let fit = if asks { self.fit(id, args, 0)? } else { Fit::Fits(None) };
                 match fit {
                     Fit::Fits(_) => {}
@@ -233,6 +235,7 @@ impl Machine<'_, '_, '_> {
                 match shape {
                     Shape::Instance | Shape::Result => {
                         self.build_object(class, state);
+                        self.judge_dtype(class, target, state);
                         if self.taints(class, state) {
                             self.arena.taint(node);
                         }

@@ -1,5 +1,6 @@
 //! One test per behaviour, over streams written by hand.
 
+mod forged;
 mod hostile;
 mod second_opinion;
 
@@ -244,7 +245,9 @@ fn joblib(items: u8, code: &str, raw: &[u8]) -> Vec<u8> {
     out.extend_from_slice(b"\x85\x8c\x05dtype\x8c\x05numpy\x8c\x05dtype\x93\x8c");
     out.push(code.len() as u8);
     out.extend_from_slice(code.as_bytes());
-    out.extend_from_slice(b"\x89\x88\x87R(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb");
+    out.extend_from_slice(b"\x89\x88\x87R(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK");
+    // as numpy writes it: 63 for types that hold objects
+    out.extend_from_slice(&[if code.starts_with('O') { 63 } else { 0 }, b't', b'b']);
     out.extend_from_slice(b"\x8c\x1bnumpy_array_alignment_bytesK\x10ub");
     [&out[..], raw, b"aK\x01a."].concat()
 }

@@ -95,6 +95,8 @@ const MAX_HELD: usize = 1 << 25;
 const SOFT_PARTS: usize = 1 << 22;
 /// A container with more parts than this does not keep them.
 const MAX_PARTS: usize = 64;
+/// The same for one that is filled at once, as picklers fill: nothing has to be moved then.
+const MAX_PARTS_AT_ONCE: usize = 2048;
 
 /// The arena is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +175,11 @@ impl Arena {
         let (start, len) = (usize::try_from(node.start).unwrap_or(0), usize::try_from(node.len).unwrap_or(0));
         let total = len.saturating_add(more.len());
         let mut new = Node { weight, len: u32::try_from(total).unwrap_or(u32::MAX), ..node };
-        let limit = if node.shape == Shape::Tuple { usize::MAX } else { MAX_PARTS };
+        let limit = match node.shape {
+            Shape::Tuple => usize::MAX,
+            _ if len == 0 => MAX_PARTS_AT_ONCE,
+            _ => MAX_PARTS,
+        };
         let plain = || more.iter().all(|v| v.is_const());
         if node.forgotten || total > limit || (self.parts.len() > SOFT_PARTS && plain()) {
             new.forgotten = true;

@@ -60,7 +60,11 @@ impl Machine<'_, '_, '_> {
         self.build_node(shape, &parts)
     }
     /// Keys and members must be hashable. What an unhashable one breaks comes after everything that ran before.
-    fn check_keys<'v>(&mut self, mut keys: impl Iterator<Item = &'v Value>) {
+    fn check_keys<'v>(&mut self, mut keys: impl Iterator<Item = &'v Value> + Clone) {
+        if keys.clone().any(|&key| self.is_heavy_key(key)) {
+            let message = "a key or member has more than 2^28 parts, by shared references";
+            self.report(&rules::BOMB, message.to_owned());
+        }
         let unhashable = |value: &Value| match *value {
             Value::Const(kind, ..) => kind == Kind::ByteArray,
             Value::Node(id) => {
