@@ -10,7 +10,6 @@ use crate::inspect;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
-use crate::outcome::Outcome;
 use crate::policy::matches;
 use crate::profile::Profile;
 use crate::report::{Artifact, Integrity, Report, Status, Trust};
@@ -349,13 +348,15 @@ impl Verifier {
     }
 
     /// Upper bounds for each file.
+    #[cfg(unix)]
     pub(crate) fn limits(&self) -> &Limits {
         &self.how.settings.limits
     }
 
     /// The artifact with more findings, which can only lower it.
+    #[cfg(unix)]
     pub(crate) fn with_findings(&self, mut artifact: Artifact, findings: Vec<Finding>) -> Artifact {
-        artifact.outcome = artifact.outcome.and(Outcome::judge(&findings, self.how.fail_on));
+        artifact.outcome = artifact.outcome.and(crate::outcome::Outcome::judge(&findings, self.how.fail_on));
         artifact.findings.extend(findings);
         artifact.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         artifact
