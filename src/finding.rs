@@ -2,7 +2,7 @@
 
 use crate::digest::PassError;
 use crate::error::Error;
-use crate::rule::{self, Rule, Severity};
+use crate::rule::{self, Effect, Rule, Severity};
 
 /// One rule met at one place. Findings sort by (member, offset, rule, message).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Finding {
     pub offset: Option<u64>,
     /// The global concerned, as `module.qualname`.
     pub global: Option<String>,
+    /// Why it does not count, where a waiver or a baseline says so. It is told all the same.
+    pub excuse: Option<String>,
 }
 
 /// What a file that cannot be opened means for its verdict.
@@ -49,7 +51,19 @@ impl From<PassError> for Finding {
 impl Finding {
     /// A finding about the whole artifact.
     pub fn new(rule: &'static Rule, message: impl Into<String>) -> Self {
-        Finding { rule, severity: rule.severity, message: message.into(), member: None, offset: None, global: None }
+        Finding {
+            rule,
+            severity: rule.severity,
+            message: message.into(),
+            member: None,
+            offset: None,
+            global: None,
+            excuse: None,
+        }
+    }
+    /// True if it lowers the verdict: it is more than a note, and nothing excuses it.
+    pub fn counts(&self) -> bool {
+        self.rule.effect != Effect::Note && self.excuse.is_none()
     }
     /// Sets the byte offset.
     pub fn at(mut self, offset: u64) -> Self {

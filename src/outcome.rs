@@ -31,11 +31,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Judges findings. A finding at or above `fail_on` is bad; a bad rule's finding below a raised `fail_on` is still
+    /// Judges findings, but those that are excused. A finding at or above `fail_on` is bad; a bad rule's finding below a raised `fail_on` is still
     /// not proof of anything good, so it leaves the artifact unknown.
     pub fn judge<'a>(findings: impl IntoIterator<Item = &'a Finding>, fail_on: Severity) -> Self {
         let mut outcome = Outcome { verdict: Verdict::Ok, coverage: Coverage::Complete };
-        for finding in findings {
+        for finding in findings.into_iter().filter(|finding| finding.excuse.is_none()) {
             let (verdict, coverage) = match finding.rule.effect {
                 Effect::Note => (Verdict::Ok, Coverage::Complete),
                 Effect::Unvetted | Effect::Bad => (Verdict::Unknown, Coverage::Complete),

@@ -4,11 +4,29 @@
 //! Such a policy is only ever given to [`Policy::tighten`], by which nothing is allowed that was not allowed before.
 //! Unknown keys are errors: a misspelt demand must not become none.
 
-use crate::budget::{Limits, size};
+pub mod baseline;
+pub mod glob;
+mod limits;
+mod model;
+mod moment;
+mod scope;
+mod sources;
+mod waiver;
+
 use crate::profile::Profile;
 use crate::rule::Severity;
 use serde::{Deserialize, Deserializer, de};
-use std::fmt;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+
+pub use limits::{LimitKeys, Size};
+pub use model::{Deny, Model, Sha256, Signer, Threshold};
+pub use moment::Moment;
+pub use sources::allows;
+pub(crate) use waiver::waive;
+pub use waiver::{Override, Waiver};
 
 /// Its usual name.
 pub const NAME: &str = "mverify.toml";
@@ -24,8 +42,7 @@ pub struct Policy {
     #[serde(deserialize_with = "severity")]
     pub fail_on: Option<Severity>,
     /// Proofs that are required of loadable files.
-    #[serde(deserialize_with = "proofs")]
-    pub require: Vec<String>,
+    pub require: Proofs,
     /// torch versions that the weights_only question is asked for.
     pub torch: Vec<String>,
     /// Formats that loadable files may have, `*` for any characters; all where it is absent. Each list must allow it: a
@@ -43,27 +60,26 @@ pub struct Policy {
     pub profile: Vec<Profile>,
     /// Limits, with the names of [`Limits`].
     pub limits: LimitKeys,
+    /// Those who may sign, by name.
+    pub signer: BTreeMap<String, Signer>,
+    /// What holds for which models, in the order of the file.
+    pub model: Vec<Spanned<Model>>,
+    /// What is never accepted.
+    pub deny: Deny,
+    /// What holds for some paths instead.
+    #[serde(rename = "override")]
+    pub overrides: Vec<Override>,
+    /// Findings that do not count.
+    #[serde(rename = "waiver")]
+    pub waivers: Vec<Waiver>,
 }
 
-/// `[limits]`: numbers, or texts with K, M, G, T.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "the names and meanings of `Limits`")]
-pub struct LimitKeys {
-    pub max_file_bytes: Option<Size>,
-    pub max_entries: Option<Size>,
-    pub max_depth: Option<u32>,
-    pub max_header_bytes: Option<Size>,
-    pub max_decompressed_bytes: Option<Size>,
-    pub max_ratio: Option<Size>,
-    pub max_ops: Option<Size>,
-    /// Seconds; only the command line has a clock.
-    pub timeout: Option<u64>,
-}
+/// Proofs that are required, each one of those that `--require` takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proofs(pub Vec<String>);
 
-/// A number that may be written with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(pub u64);
+/// A place in the text of a policy, in bytes.
+type Span = Range<usize>;
 
 /// Why a policy cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,21 +94,75 @@ pub struct Defect {
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads a policy whose paths are relative to the working directory. Files that it names are not read, so its signers
+    /// vouch for nothing; [`Policy::read`] is for those that are trusted.
     ///
     /// # Errors
     /// The first defect: no TOML, an unknown key, or a value that means nothing.
     pub fn parse(text: &str) -> Result<Policy, Defect> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let before = text.get(..at).unwrap_or_default();
-            let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            Defect {
-                line: before.matches('\n').count() + 1,
-                column: before.get(start..).unwrap_or_default().chars().count() + 1,
-                why: crate::finding::shown(error.message()),
+        Policy::beside(text, Path::new("."))
+    }
+
+    /// Reads a trusted policy that lies in `directory`, with the keys and certificates that it names.
+    ///
+    /// # Errors
+    /// The first defect, a file that cannot be read among them.
+    pub fn read(text: &str, directory: &Path) -> Result<Policy, Defect> {
+        let mut policy = Policy::beside(text, directory)?;
+        for signer in policy.signer.values_mut() {
+            signer.read(directory).map_err(|(span, why)| Defect::at(text, span.start, &why))?;
+        }
+        Ok(policy)
+    }
+
+    /// Reads a policy that lies in `directory` and is not trusted: no file is read that it names.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`].
+    pub fn beside(text: &str, directory: &Path) -> Result<Policy, Defect> {
+        let mut policy: Policy = toml::from_str(text)
+            .map_err(|error| Defect::at(text, error.span().map_or(0, |span| span.start), error.message()))?;
+        policy.refer().map_err(|(span, why)| Defect::at(text, span.start, &why))?;
+        for model in &mut policy.model {
+            let line = Defect::at(text, model.span().start, "").line;
+            let model = model.get_mut();
+            (model.trusted, model.line) = (true, line);
+        }
+        policy.overrides.iter_mut().for_each(|over| over.trusted = true);
+        let directory = if directory == Path::new("") { Path::new(".") } else { directory };
+        if let Ok(base) = std::fs::canonicalize(directory) {
+            let models = policy.model.iter_mut().filter_map(|model| model.get_mut().path.as_mut());
+            let overrides = policy.overrides.iter_mut().map(|over| &mut over.path);
+            let waivers = policy.waivers.iter_mut().map(|waiver| &mut waiver.path);
+            models.chain(overrides).chain(waivers).for_each(|glob| glob.relative_to(&base));
+        }
+        Ok(policy)
+    }
+
+    /// Checks what refers to something else in the file.
+    fn refer(&self) -> Result<(), (Span, String)> {
+        self.signer.values().try_for_each(Signer::check)?;
+        for model in &self.model {
+            let rule = model.get_ref();
+            if rule.path.is_none() && rule.repo.is_none() {
+                return Err((model.span(), "a model needs a path or a repo".to_owned()));
             }
-        })
+            for (index, name) in rule.signers.iter().enumerate() {
+                if !self.signer.contains_key(name.get_ref()) {
+                    return Err((name.span(), format!("there is no [signer.{}]", name.get_ref())));
+                }
+                if rule.signers.iter().take(index).any(|before| before.get_ref() == name.get_ref()) {
+                    return Err((name.span(), "this signer is named twice".to_owned()));
+                }
+            }
+            if let Some(threshold) = &rule.threshold
+                && let Threshold::Count(count) = threshold.get_ref()
+                && *count > rule.signers.len()
+            {
+                return Err((threshold.span(), format!("only {} signers are named", rule.signers.len())));
+            }
+        }
+        Ok(())
     }
 
     /// Adds what another policy demands on top; whatever it would allow is passed over, and named in the result.
@@ -101,43 +171,12 @@ impl Policy {
             (now, Some(stricter)) if stricter < now => Some(stricter),
             _ => self.fail_on,
         };
-        for (mine, theirs) in [(&mut self.require, &other.require), (&mut self.torch, &other.torch)] {
+        for (mine, theirs) in [(&mut self.require.0, &other.require.0), (&mut self.torch, &other.torch)] {
             mine.extend(theirs.iter().filter(|value| !mine.contains(value)).cloned().collect::<Vec<_>>());
         }
         self.formats.extend(other.formats.iter().cloned());
         self.sources.extend(other.sources.iter().cloned());
-        let d = Limits::default();
-        let (mine, theirs) = (&mut self.limits, &other.limits);
-        let mut ignored = Vec::new();
-        for (name, mine, theirs, default) in [
-            ("max_file_bytes", &mut mine.max_file_bytes, theirs.max_file_bytes, d.max_file_bytes),
-            ("max_entries", &mut mine.max_entries, theirs.max_entries, d.max_entries),
-            ("max_header_bytes", &mut mine.max_header_bytes, theirs.max_header_bytes, d.max_header_bytes),
-            (
-                "max_decompressed_bytes",
-                &mut mine.max_decompressed_bytes,
-                theirs.max_decompressed_bytes,
-                d.max_decompressed_bytes,
-            ),
-            ("max_ratio", &mut mine.max_ratio, theirs.max_ratio, d.max_ratio),
-            ("max_ops", &mut mine.max_ops, theirs.max_ops, d.max_ops),
-        ] {
-            match theirs {
-                Some(theirs) if theirs < mine.unwrap_or(Size(default)) => *mine = Some(theirs),
-                Some(_) => ignored.push(name),
-                None => {}
-            }
-        }
-        match theirs.max_depth {
-            Some(theirs) if theirs < mine.max_depth.unwrap_or(d.max_depth) => mine.max_depth = Some(theirs),
-            Some(_) => ignored.push("max_depth"),
-            None => {}
-        }
-        match (mine.timeout, theirs.timeout) {
-            (None, Some(theirs)) => mine.timeout = Some(theirs),
-            (Some(now), Some(theirs)) => mine.timeout = Some(now.min(theirs)),
-            _ => {}
-        }
+        let mut ignored = self.limits.tighten(&other.limits);
         if !other.trusted_globals.is_empty() {
             ignored.push("trusted-globals");
         }
@@ -147,45 +186,44 @@ impl Policy {
         if other.fail_on.is_some() && other.fail_on > self.fail_on {
             ignored.push("fail-on");
         }
+        if !other.waivers.is_empty() {
+            ignored.push("waiver");
+        }
+        if !other.signer.is_empty() {
+            ignored.push("signer");
+        }
+        for model in &other.model {
+            let (mut model, allows) = model.get_ref().clone().only_tightening();
+            model.trusted = false;
+            ignored.extend(allows.filter(|_| !ignored.contains(&"allow-*")));
+            self.model.push(Spanned::new(0..0, model));
+        }
+        self.overrides.extend(other.overrides.iter().map(|over| Override { trusted: false, ..over.clone() }));
+        self.deny.sha256.extend(&other.deny.sha256);
+        self.deny.signers.extend(other.deny.signers.iter().cloned());
         ignored
     }
-}
 
-impl LimitKeys {
-    /// The limits with the ones given here put in.
-    pub fn over(&self, limits: &Limits) -> Limits {
-        let size = |given: Option<Size>, before: u64| given.map_or(before, |size| size.0);
-        Limits {
-            max_file_bytes: size(self.max_file_bytes, limits.max_file_bytes),
-            max_entries: size(self.max_entries, limits.max_entries),
-            max_depth: self.max_depth.unwrap_or(limits.max_depth),
-            max_header_bytes: size(self.max_header_bytes, limits.max_header_bytes),
-            max_decompressed_bytes: size(self.max_decompressed_bytes, limits.max_decompressed_bytes),
-            max_ratio: size(self.max_ratio, limits.max_ratio),
-            max_ops: size(self.max_ops, limits.max_ops),
-        }
+    /// True if it says whose signatures count, or which never do.
+    pub fn names_models(&self) -> bool {
+        !(self.model.is_empty() && self.deny.sha256.is_empty() && self.deny.signers.is_empty())
+    }
+
+    /// True if it says something about digests, so that a run must compute them.
+    pub fn needs_digests(&self) -> bool {
+        self.names_models() || !self.waivers.is_empty()
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Size;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, or a text like \"16G\"")
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Size, E> {
-                u64::try_from(value).map(Size).map_err(|_| E::custom("expected a number that is not negative"))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Size, E> {
-                Ok(Size(value))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Size, E> {
-                size(value).map(Size).ok_or_else(|| E::custom("expected a number, with K, M, G or T"))
-            }
+impl Defect {
+    fn at(text: &str, at: usize, why: &str) -> Defect {
+        let before = text.get(..at.min(text.len())).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Defect {
+            line: before.matches('\n').count() + 1,
+            column: before.get(start..).unwrap_or_default().chars().count() + 1,
+            why: crate::finding::shown(why),
         }
-        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -196,15 +234,17 @@ fn severity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Severit
     found.map(Some).ok_or_else(|| de::Error::custom(format!("expected one of {names}")))
 }
 
-fn proofs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let proofs = Vec::<String>::deserialize(deserializer)?;
-    let known = |proof: &str| match proof.split_once(">=") {
-        None => PROOFS.contains(&proof),
-        Some((proof, version)) => proof == "weights-only" && crate::torch::versions_from(version).is_some(),
-    };
-    match proofs.iter().find(|proof| !known(proof)) {
-        None => Ok(proofs),
-        Some(_) => Err(de::Error::custom(format!("expected some of {}, weights-only>=VERSION", PROOFS.join(", ")))),
+impl<'de> Deserialize<'de> for Proofs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let proofs = Vec::<String>::deserialize(deserializer)?;
+        let known = |proof: &str| match proof.split_once(">=") {
+            None => PROOFS.contains(&proof),
+            Some((proof, version)) => proof == "weights-only" && crate::torch::versions_from(version).is_some(),
+        };
+        match proofs.iter().find(|proof| !known(proof)) {
+            None => Ok(Proofs(proofs)),
+            Some(_) => Err(de::Error::custom(format!("expected some of {}, weights-only>=VERSION", PROOFS.join(", ")))),
+        }
     }
 }
 
@@ -219,36 +259,10 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<String>>, 
     Vec::<String>::deserialize(deserializer).map(|list| vec![list])
 }
 
-/// True if a pattern of `sources` allows a revision: `*` stands for any characters but `/`, and `@COMMIT` pins one.
-pub fn allows(pattern: &str, repo: &str, commit: Option<&str>) -> bool {
-    let pattern = pattern.strip_prefix("hf:").or(pattern.strip_prefix("https://huggingface.co/")).unwrap_or(pattern);
-    let (name, pinned) = match pattern.split_once('@') {
-        Some((name, pinned)) => (name, Some(pinned)),
-        None => (pattern, None),
-    };
-    pinned.is_none_or(|pinned| commit == Some(pinned))
-        && name.split('/').count() == repo.split('/').count()
-        && name.split('/').zip(repo.split('/')).all(|(pattern, part)| matches(pattern, part))
-}
-
-/// Matches a name without `/`, in time linear in both for each star.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|start| text.strip_prefix(start)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((end, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        match rest.find(part).and_then(|at| rest.get(at + part.len()..)) {
-            Some(behind) => rest = behind,
-            None => return false,
-        }
-    }
-    rest.ends_with(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Limits;
 
     const ALL: &str = r#"
 fail-on = "medium"
@@ -312,21 +326,7 @@ max_depth = 2
         assert!(policy.tighten(&Policy::parse(lax).unwrap()).contains(&"fail-on"), "the default is high");
         assert_eq!(policy.fail_on, None);
         policy.tighten(&strict);
-        assert_eq!((policy.fail_on, policy.require.len()), (Some(Severity::Medium), 2));
+        assert_eq!((policy.fail_on, policy.require.0.len()), (Some(Severity::Medium), 2));
         assert_eq!(policy.limits.max_ops, Some(Size(1000)));
-    }
-
-    #[test]
-    fn sources_by_pattern() {
-        let commit = "0123456789012345678901234567890123456789";
-        assert!(allows("facebook/*", "facebook/VGGT-1B", None));
-        assert!(allows("hf:facebook/VGGT-1B", "facebook/VGGT-1B", Some(commit)));
-        assert!(allows(&format!("a/b@{commit}"), "a/b", Some(commit)));
-        assert!(!allows(&format!("a/b@{commit}"), "a/b", None));
-        assert!(allows("a/x*y*z", "a/x-y-y-z", None));
-        for pattern in ["facebook", "facebook/", "*", "face/*", "facebook/V", "facebook/*/*", "*/x*"] {
-            assert!(!allows(pattern, "facebook/VGGT-1B", None), "{pattern}");
-        }
-        assert!(!allows("a/ab*ba", "a/aba", None));
     }
 }

@@ -118,7 +118,7 @@ impl Artifact {
     }
     /// Why the artifact is not `ok` or not complete: the messages of the findings that lowered it.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
-        self.findings.iter().filter(|f| f.rule.effect != crate::rule::Effect::Note).map(|f| f.message.as_str())
+        self.findings.iter().filter(|f| f.counts()).map(|f| f.message.as_str())
     }
 }
 
@@ -152,7 +152,7 @@ impl Summary {
         *count += 1;
         self.partial += u64::from(artifact.outcome.coverage() == Coverage::Partial);
         self.bytes = self.bytes.saturating_add(artifact.size);
-        self.worst = self.worst.max(artifact.findings.iter().map(|f| f.severity).max());
+        self.worst = self.worst.max(artifact.findings.iter().filter(|f| f.excuse.is_none()).map(|f| f.severity).max());
     }
     /// Number of artifacts.
     pub fn total(&self) -> u64 {

@@ -7,6 +7,7 @@ pub mod container;
 pub mod format;
 pub mod integrity;
 pub mod pickle;
+pub mod policy;
 pub mod proof;
 pub mod run;
 pub mod torch;
@@ -133,10 +134,21 @@ pub(crate) use rules;
 
 /// Every rule, area by area.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [pickle::ALL, torch::ALL, container::ALL, format::ALL, tree::ALL, trust::ALL, integrity::ALL, proof::ALL, run::ALL]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        pickle::ALL,
+        torch::ALL,
+        container::ALL,
+        format::ALL,
+        tree::ALL,
+        trust::ALL,
+        integrity::ALL,
+        policy::ALL,
+        proof::ALL,
+        run::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The rule with this id, if there is one. Case does not matter.

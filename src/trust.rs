@@ -22,6 +22,7 @@ mod pem;
 mod private;
 mod several;
 mod sign;
+pub(crate) mod signers;
 mod verify;
 
 pub use bundle::{Bundle, KeyNamed, MOST_BYTES, Material};

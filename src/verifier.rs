@@ -10,20 +10,24 @@ use crate::inspect;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
-use crate::policy::matches;
+use crate::policy::Policy;
+use crate::policy::baseline::Baseline;
 use crate::profile::Profile;
-use crate::report::{Artifact, Integrity, Report, Status, Trust};
+use crate::report::{Artifact, Report};
 use crate::rule::{self, Severity};
 use crate::scan::{DeferredCrc, Scan, Settings, Stop};
 use crate::source::{OpenOptions, Reach, ReadAt, View};
-use crate::torch::{self, Answer, Loading};
+use crate::torch::{self, Answer};
 use crate::walk::{Item, walk};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod demand;
 mod notes;
+
+use demand::Judged;
 
 /// What the user demands of loadable files besides a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,9 @@ pub struct Builder {
     describe: bool,
     outlines: bool,
     formats: Vec<Vec<String>>,
+    policy: Arc<Policy>,
+    now: i64,
+    baseline: Option<Baseline>,
     map: bool,
     drop_cache: bool,
     threads: usize,
@@ -162,6 +169,27 @@ impl Builder {
         self.wanted.signers = Some(signers);
         self
     }
+    /// Holds everything against a policy; what was set before and what is set later holds too, but for limits and the
+    /// severity that fails. `now`, seconds since 1970, is the time for its dates: the library has no clock.
+    pub fn policy(mut self, policy: Policy, now: i64) -> Self {
+        self.settings.limits = policy.limits.over(&self.settings.limits);
+        self.fail_on = policy.fail_on.unwrap_or(self.fail_on);
+        self.required.extend(policy.require.0.iter().filter_map(|proof| Proof::named(proof)));
+        self.settings.torch_versions.extend(policy.torch.iter().cloned().chain(demand::versions(&policy)));
+        self.settings.trusted_globals.extend(policy.trusted_globals.iter().cloned());
+        self.formats.extend(policy.formats.iter().cloned());
+        self.wanted.sources.extend(policy.sources.iter().cloned());
+        self = policy.profile.iter().fold(self, |builder, profile| builder.profile(*profile));
+        self.policy = Arc::new(policy);
+        self.wanted.policy = Arc::clone(&self.policy);
+        (self.now, self.wanted.now) = (now, now);
+        self
+    }
+    /// Lets what an earlier report told not fail again.
+    pub fn baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = Some(baseline);
+        self
+    }
     /// Also says in a sentence which torch versions take the file ([`Artifact::loading`]; default: no). Costs another
     /// reading of the pickle for each set of rules that it touches.
     pub fn describe(mut self, describe: bool) -> Self {
@@ -194,7 +222,11 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Usage`] where the system gives no threads.
-    pub fn build(self) -> Result<Verifier, Error> {
+    pub fn build(mut self) -> Result<Verifier, Error> {
+        // what a policy says about content cannot be held against it without hashing
+        if self.policy.needs_digests() && !self.algorithms.contains(&Algorithm::Sha256) {
+            self.algorithms.push(Algorithm::Sha256);
+        }
         let pool = Pool::new(self.threads)?;
         Ok(Verifier { how: self, pool })
     }
@@ -213,6 +245,9 @@ impl Verifier {
             describe: false,
             outlines: false,
             formats: Vec::new(),
+            policy: Arc::default(),
+            now: 0,
+            baseline: None,
             map: false,
             drop_cache: false,
             threads: 1,
@@ -427,13 +462,17 @@ impl Verifier {
         }
         let (integrity, mismatches) = compared(&passed);
         findings.extend(mismatches);
-        if identity.role == Role::Loadable {
-            if !self.how.formats.iter().all(|list| list.iter().any(|pattern| matches(pattern, identity.format))) {
-                let message = format!("it is {}, which the policy does not allow", identity.format);
-                findings.push(Finding::new(&rule::integrity::FORMAT_NOT_ALLOWED, message));
-            }
-            findings.extend(self.how.required.iter().filter_map(|proof| demand(*proof, &weights_only, &integrity)));
-        }
+        let fail_on = self.demand(
+            &Judged {
+                path,
+                role: Some(identity.role),
+                format: identity.format,
+                answers: &weights_only,
+                integrity: &integrity,
+                digests: &passed.digests,
+            },
+            &mut findings,
+        );
         Artifact {
             format: identity.format,
             role: identity.role,
@@ -443,7 +482,7 @@ impl Verifier {
             loading,
             integrity,
             tensors: if self.how.outlines { tensors } else { None },
-            ..Artifact::not_scanned(path, size, findings, self.how.fail_on)
+            ..Artifact::not_scanned(path, size, findings, fail_on)
         }
     }
 
@@ -459,11 +498,22 @@ impl Verifier {
             shards: &[],
         });
         findings.push(finding);
+        let fail_on = self.demand(
+            &Judged {
+                path,
+                role: None,
+                format: "unknown",
+                answers: &[],
+                integrity: &integrity,
+                digests: &Digests::default(),
+            },
+            &mut findings,
+        );
         Artifact {
             format: "unknown",
             weights_only: torch::unread(&self.how.settings),
             integrity,
-            ..Artifact::not_scanned(path, 0, findings, self.how.fail_on)
+            ..Artifact::not_scanned(path, 0, findings, fail_on)
         }
     }
 }
@@ -479,26 +529,4 @@ struct Parsed {
     findings: Vec<Finding>,
     deferred: Vec<DeferredCrc>,
     tensors: Option<Vec<TensorInfo>>,
-}
-
-/// The finding that a demanded proof makes where it is not there.
-fn demand(proof: Proof, answers: &[Answer], integrity: &[Integrity]) -> Option<Finding> {
-    let covered = |trust| integrity.iter().any(|i| i.trust >= trust && i.status == Status::Match);
-    match proof {
-        Proof::WeightsOnly => {
-            let worst = answers.iter().find(|a| matches!(a.outcome, Loading::Blocked | Loading::Corrupt));
-            if let Some(answer) = worst {
-                let message = format!("{} refuses it with weights_only=True: {}", answer.asked(), answer.reason);
-                return Some(Finding::new(&rule::proof::REFUSED, message));
-            }
-            let doubt = answers.iter().find(|a| a.outcome == Loading::Unprovable)?;
-            let message =
-                format!("whether {} loads it with weights_only=True is not proven: {}", doubt.asked(), doubt.reason);
-            Some(Finding::new(&rule::proof::NOT_PROVEN, message))
-        }
-        Proof::Signature if covered(Trust::Signed) => None,
-        Proof::Manifest if covered(Trust::Pinned) => None,
-        Proof::Signature => Some(Finding::new(&rule::proof::NOT_PROVEN, "no signature by a trusted signer covers it")),
-        Proof::Manifest => Some(Finding::new(&rule::proof::NOT_PROVEN, "no trusted or pinned expectation covers it")),
-    }
 }

@@ -128,6 +128,10 @@ pub struct CheckArgs {
     /// Read no policy file but that of --config
     #[arg(long)]
     pub no_config: bool,
+    /// An earlier report (--format json): findings it told do not fail again. What is not proven stays so, and a changed
+    /// file that loaders load is new
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
     /// Exit 0 also where a file is proven bad (never where something is not proven)
     #[arg(long)]
     pub exit_zero: bool,
@@ -298,6 +302,12 @@ pub struct VerifyArgs {
     /// Tolerate unsigned files that no loader acts on
     #[arg(long)]
     pub ignore_unsigned: bool,
+    /// A policy file to trust (default: mverify.toml in the user's configuration folder)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read no policy file but that of --config
+    #[arg(long)]
+    pub no_config: bool,
     /// Exit 0 also where the model is proven bad (never where something is not proven)
     #[arg(long)]
     pub exit_zero: bool,

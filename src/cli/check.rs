@@ -9,14 +9,13 @@ use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
 use mverify::manifest::discover::{Access, Signers};
 use mverify::policy::Policy;
-use mverify::report::plain;
 use mverify::rule;
 use mverify::scan::Stop;
 use mverify::source::Spool;
 use mverify::trust::How;
 use mverify::verifier::{Builder, Proof};
 use mverify::walk::{Item, walk};
-use mverify::{Finding, Severity, Verifier};
+use mverify::{Finding, Verifier};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,9 +25,7 @@ use std::time::Duration;
 
 /// Runs a check; `hash` is false for a scan.
 pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
-    // what is pinned cannot be compared without hashing
     let signers = signers(&args.trust)?;
-    let hash = hash || args.strict_perms || args.sha256.is_some() || !args.lock.is_empty() || signers.is_some();
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
@@ -40,14 +37,11 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let single =
         items.len() == 1 && items.first().is_some_and(|item| args.paths.iter().any(|path| path == item.path()));
     let applied = super::policy::load(args.config.as_deref(), args.no_config, &paths)?;
-    for (file, _, ignored) in applied.files.iter().filter(|(_, _, ignored)| !ignored.is_empty()) {
-        eprintln!(
-            "mverify: {} is not trusted and can only tighten: passed over {}",
-            plain::path(file),
-            ignored.join(", ")
-        );
-    }
+    applied.warn();
     let policy = &applied.policy;
+    // what is pinned cannot be compared without hashing
+    let named = args.sha256.is_some() || !args.lock.is_empty() || args.baseline.is_some() || signers.is_some();
+    let hash = hash || args.strict_perms || named || policy.needs_digests();
     let verifier = verifier(args, hash, policy, stop.clone())?.describe(single);
     let verifier = signers.into_iter().fold(verifier, Builder::signers).build()?;
     if args.sha256.is_some() && items.len() != 1 {
@@ -167,10 +161,10 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         }
     }
     let mut builder = Verifier::builder()
+        .policy(policy.clone(), now())
         .limits(args.limits.over(policy.limits.over(&mverify::Limits::default())))
         .digests(&algorithms)
         .discover(hash)
-        .fail_on(args.fail_on.or(policy.fail_on).unwrap_or(Severity::High))
         .map(mverify::source::mmap::guard())
         .drop_cache(args.common.drop_cache)
         .threads(usize::from(args.common.threads.unwrap_or(0)))
@@ -178,6 +172,12 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
     if args.strict_perms {
         let owner = user().context("--strict-perms: this system does not say who runs mverify")?;
         builder = builder.access(Access { owner });
+    }
+    if let Some(severity) = args.fail_on {
+        builder = builder.fail_on(severity);
+    }
+    if let Some(path) = &args.baseline {
+        builder = builder.baseline(super::policy::baseline(path)?);
     }
     if let Some(digest) = args.sha256 {
         builder = builder.sha256(digest);
@@ -189,22 +189,15 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         if !version.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) {
             bail!("--torch {version}: expected a version, as in 2.6");
         }
+    }
+    for version in &args.torch {
         builder = builder.torch(version);
     }
-    for profile in args.profile.iter().chain(&policy.profile) {
+    for profile in &args.profile {
         builder = builder.profile(*profile);
     }
-    for proof in args.require.iter().chain(&policy.require) {
+    for proof in &args.require {
         builder = require(builder, proof)?;
-    }
-    for global in &policy.trusted_globals {
-        builder = builder.trust_global(global);
-    }
-    for formats in &policy.formats {
-        builder = builder.formats(formats.clone());
-    }
-    for sources in &policy.sources {
-        builder = builder.sources(sources.clone());
     }
     Ok(builder)
 }

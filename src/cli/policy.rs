@@ -3,6 +3,7 @@
 use super::args::{PolicyArgs, PolicyCommand};
 use super::exit::Exit;
 use anyhow::{Context, Result, anyhow, bail};
+use mverify::policy::baseline::{self, Baseline};
 use mverify::policy::{NAME, Policy};
 use mverify::report::plain;
 use std::io::{Read, Write};
@@ -20,17 +21,27 @@ pub struct Applied {
     pub files: Vec<(PathBuf, &'static str, Vec<&'static str>)>,
 }
 
+impl Applied {
+    /// Says on standard error what was not believed.
+    pub fn warn(&self) {
+        for (file, _, ignored) in self.files.iter().filter(|(_, _, ignored)| !ignored.is_empty()) {
+            let (file, ignored) = (plain::path(file), ignored.join(", "));
+            eprintln!("mverify: {file} is not trusted and can only tighten: passed over {ignored}");
+        }
+    }
+}
+
 /// The policy for these paths. `--config` or else the user's own configuration is trusted; what lies in the working
 /// directory or beside the artifacts can only tighten it.
 pub fn load(config: Option<&Path>, no_config: bool, paths: &[PathBuf]) -> Result<Applied> {
     let mut applied = Applied::default();
     if let Some(path) = config {
-        applied.policy = read(path)?;
+        applied.policy = read(path, true)?;
         applied.files.push((path.to_owned(), "trusted: you named it", Vec::new()));
     } else if no_config {
         return Ok(applied);
     } else if let Some(path) = users().filter(|path| path.is_file()) {
-        applied.policy = read(&path)?;
+        applied.policy = read(&path, true)?;
         applied.files.push((path, "trusted: your configuration", Vec::new()));
     }
     if no_config {
@@ -49,7 +60,7 @@ pub fn load(config: Option<&Path>, no_config: bool, paths: &[PathBuf]) -> Result
             continue;
         }
         seen.push(canonical);
-        let ignored = applied.policy.tighten(&read(&path)?);
+        let ignored = applied.policy.tighten(&read(&path, false)?);
         applied.files.push((path, why, ignored));
     }
     Ok(applied)
@@ -62,7 +73,8 @@ fn users() -> Option<PathBuf> {
     Some(folder.join("mverify").join(NAME))
 }
 
-fn read(path: &Path) -> Result<Policy> {
+/// Reads a policy; only of one that is trusted the files are read that it names.
+fn read(path: &Path, trusted: bool) -> Result<Policy> {
     let shown = plain::path(path);
     let mut text = String::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read the policy {shown}"))?;
@@ -70,7 +82,21 @@ fn read(path: &Path) -> Result<Policy> {
     if text.len() as u64 > LARGEST {
         bail!("the policy {shown} is larger than {LARGEST} bytes");
     }
-    Policy::parse(&text).map_err(|defect| anyhow!("{shown}:{}:{}: {}", defect.line, defect.column, defect.why))
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let policy = if trusted { Policy::read(&text, directory) } else { Policy::beside(&text, directory) };
+    policy.map_err(|defect| anyhow!("{shown}:{}:{}: {}", defect.line, defect.column, defect.why))
+}
+
+/// The report of an earlier run.
+pub fn baseline(path: &Path) -> Result<Baseline> {
+    let name = || format!("cannot read the baseline {}", plain::path(path));
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).with_context(name)?;
+    file.take(baseline::LARGEST + 1).read_to_end(&mut text).with_context(name)?;
+    if text.len() as u64 > baseline::LARGEST {
+        bail!("{}: it is larger than {} bytes", name(), baseline::LARGEST);
+    }
+    Baseline::parse(&text).map_err(|why| anyhow!("{}: {why}", name()))
 }
 
 pub fn run(args: &PolicyArgs) -> Result<Exit> {
@@ -97,7 +123,7 @@ pub fn run(args: &PolicyArgs) -> Result<Exit> {
     let some = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
     for (key, value) in [
         ("fail-on", p.fail_on.map_or("high", mverify::Severity::name).to_owned()),
-        ("require", some(&p.require)),
+        ("require", some(&p.require.0)),
         ("torch", if p.torch.is_empty() { "the newest known".to_owned() } else { p.torch.join(", ") }),
         ("formats", lists(&p.formats)),
         ("sources", lists(&p.sources)),
@@ -112,6 +138,12 @@ pub fn run(args: &PolicyArgs) -> Result<Exit> {
         ("max_ops", limits.max_ops.to_string()),
     ] {
         writeln!(out, "{key} = {}", plain::plain(&value))?;
+    }
+    for line in p.explain(path) {
+        writeln!(out, "{}", plain::plain(&line))?;
+    }
+    if !p.deny.sha256.is_empty() || !p.deny.signers.is_empty() {
+        writeln!(out, "[deny] {} contents, {} signers", p.deny.sha256.len(), p.deny.signers.len())?;
     }
     Ok(Exit::Proven)
 }

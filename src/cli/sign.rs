@@ -157,13 +157,24 @@ fn output(args: &SignArgs, directory: bool) -> Result<PathBuf> {
     Ok(output)
 }
 
-/// What is left out: git's files, what the user names, and the signature itself.
+/// What is left out: git's files, what the user names, and signatures, this one and those by others: then all of them
+/// are over one and the same content.
 fn tolerance(args: &SignArgs, directory: bool, output: &Path) -> Result<Tolerance> {
     let mut ignore: Vec<String> = args.ignore.iter().map(|path| below(&args.path, path)).collect::<Result<_>>()?;
     if directory {
         ignore.extend(own_name(&args.path, output));
+        let others = mverify::trust::discover(&args.path).into_iter().filter(|path| is_bundle(path));
+        ignore.extend(others.filter_map(|path| own_name(&args.path, &path)));
+        ignore.sort();
+        ignore.dedup();
     }
     Ok(Tolerance { ignore, allow_symlinks: args.allow_symlinks, ..Tolerance::default() })
+}
+
+/// True if it is a signed manifest by its content, not only by its name.
+fn is_bundle(path: &Path) -> bool {
+    let small = std::fs::metadata(path).is_ok_and(|meta| meta.len() <= mverify::trust::MOST_BYTES);
+    small && std::fs::read(path).is_ok_and(|text| mverify::trust::Bundle::parse(&text).is_ok())
 }
 
 /// The name of the signature below the model, where it lies there.

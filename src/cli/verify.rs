@@ -1,11 +1,12 @@
 //! `mverify verify`: a model against a signed manifest.
 
-use super::args::{TrustArgs, VerifyArgs};
+use super::args::{Cli, Command, TrustArgs, VerifyArgs};
 use super::check::{interruptible, stop_after};
 use super::exit::Exit;
 use super::output::{Look, Outputs};
 use super::progress::Bars;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
 use mverify::digest::Pool;
 use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
@@ -19,6 +20,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
+    let applied = super::policy::load(args.config.as_deref(), args.no_config, std::slice::from_ref(&args.path))?;
+    if applied.policy.names_models() {
+        return by_policy(args);
+    }
     let anchor = anchor(&args.trust)?;
     let bundles = bundles(args)?;
     let stop = interruptible()?;
@@ -54,6 +59,24 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         names => check.tensors(names, sink),
     })?;
     Ok(Exit::of_run(&summary, args.exit_zero))
+}
+
+/// Under a policy that speaks about models the whole check runs, and a signature is required.
+fn by_policy(args: &VerifyArgs) -> Result<Exit> {
+    ensure!(
+        args.tensors.is_empty() && args.ignore.is_empty() && !args.ignore_unsigned,
+        "a policy applies, and --tensor, --ignore and --ignore-unsigned do not go with it: allow-extras of [[model]] says \
+         what may be unsigned, --no-config leaves the policy out"
+    );
+    let Some(Command::Check(mut check)) = Cli::try_parse_from(["mverify", "check"])?.command else {
+        bail!("there is no command check")
+    };
+    check.paths = vec![args.path.clone()];
+    check.require = vec!["signature".to_owned()];
+    (check.trust, check.config, check.no_config) = (args.trust.clone(), args.config.clone(), args.no_config);
+    (check.format, check.output, check.exit_zero) = (args.format, args.output.clone(), args.exit_zero);
+    (check.common, check.limits) = (args.common.clone(), args.limits.clone());
+    super::check::run(&check, true)
 }
 
 /// Whether files may be mapped: where the process survives mapped files that shrink.

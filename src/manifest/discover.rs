@@ -5,6 +5,8 @@
 //! Bound: each list is read once, at most [`LARGEST`] bytes of it; a few names are looked up beside a file that was named.
 
 mod access;
+#[cfg(feature = "trust")]
+mod demands;
 mod locks;
 mod names;
 mod origins;
@@ -21,6 +23,7 @@ use crate::budget::Limits;
 use crate::digest::{Algorithm, Digest};
 #[cfg(unix)]
 use crate::finding::Finding;
+use crate::policy::Policy;
 use crate::report::Trust;
 use crate::source::{OpenOptions, Reach, ReadAt};
 use crate::walk::Item;
@@ -47,6 +50,10 @@ pub struct Wanted {
     pub sources: Vec<Vec<String>>,
     /// A lock that is about to be written: what it said before does not count.
     pub rewritten: Option<PathBuf>,
+    /// What the user demands: whose signatures count for which paths.
+    pub policy: Arc<Policy>,
+    /// Seconds since 1970, for the dates of the policy and of certificates.
+    pub now: i64,
     /// Object to files that others can write to, or own.
     pub access: Option<Access>,
     /// Whose signatures the user trusts.
@@ -90,6 +97,8 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
             })
             .collect(),
         missing: Vec::new(),
+        #[cfg(feature = "trust")]
+        demands: demands::Demands::new(wanted),
     };
     if let Some(digest) = wanted.sha256 {
         let source = gathering.source("--sha256", Trust::Pinned, World::Named);
@@ -116,8 +125,9 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
         gathering.names_elsewhere(items);
     }
     #[cfg(feature = "trust")]
-    if wanted.discover || wanted.signers.is_some() {
+    if wanted.discover || wanted.signers.is_some() || demands::asks(&wanted.policy) {
         gathering.signed(roots, items, wanted.signers.as_ref());
+        gathering.demands(items);
     }
     gathering.finish(items)
 }
@@ -130,6 +140,8 @@ pub(crate) fn indexes(root: &Path, paths: Vec<PathBuf>) -> (Expectations, Vec<(P
         expected: Expectations::default(),
         known: items.iter().map(|item| (item.path().to_owned(), Reach::Anywhere)).collect(),
         missing: Vec::new(),
+        #[cfg(feature = "trust")]
+        demands: demands::Demands::default(),
     };
     gathering.indexes(&[root.to_owned()], &items);
     let missing = gathering.missing.into_iter().filter_map(|item| match item {
@@ -157,6 +169,8 @@ struct Gathering {
     known: HashMap<PathBuf, Reach>,
     /// Files that are expected and not there.
     missing: Vec<Item>,
+    #[cfg(feature = "trust")]
+    demands: demands::Demands,
 }
 
 impl Gathering {

@@ -189,7 +189,7 @@ pub struct Expectations {
     missing: HashSet<PathBuf>,
     notes: HashMap<PathBuf, Vec<Finding>>,
     /// Findings that count unless the file turns out to be inert.
-    origins: HashMap<PathBuf, Finding>,
+    origins: HashMap<PathBuf, Vec<Finding>>,
     /// Tensors that an index places in a file, with the number of its source.
     shards: HashMap<PathBuf, Vec<(usize, BTreeSet<String>)>>,
     twins: HashMap<PathBuf, Vec<Twin>>,
@@ -214,6 +214,10 @@ impl Expectations {
             claims.push((source, claim));
         }
     }
+    /// The numbers of the sources that say something about a file, be it only that it need not be listed.
+    pub fn sources_of(&self, path: &Path) -> impl Iterator<Item = usize> {
+        self.claims.get(path).into_iter().flatten().map(|(number, _)| *number)
+    }
     /// Remembers the name that a source gives to a content.
     pub fn content(&mut self, source: usize, sha256: Digest, name: &str) {
         self.contents.entry((source, sha256)).or_insert_with(|| name.to_owned());
@@ -224,7 +228,7 @@ impl Expectations {
     }
     /// Adds a finding about a path that counts unless no loader acts on the file.
     pub fn note_unless_inert(&mut self, path: &Path, finding: Finding) {
-        self.origins.insert(path.to_owned(), finding);
+        self.origins.entry(path.to_owned()).or_default().push(finding);
     }
     /// Says which tensors an index places in a file.
     pub fn shard(&mut self, source: usize, path: &Path, tensors: BTreeSet<String>) {
@@ -276,7 +280,8 @@ impl Expectations {
     /// Compares a file with everything that is expected of it.
     pub fn compare(&self, found: &Found<'_>) -> (Vec<Integrity>, Vec<Finding>) {
         let mut findings = self.notes.get(found.path).cloned().unwrap_or_default();
-        findings.extend(self.origins.get(found.path).filter(|_| found.role != Some(Role::Inert)).cloned());
+        let unless_inert = self.origins.get(found.path).filter(|_| found.role != Some(Role::Inert));
+        findings.extend(unless_inert.into_iter().flatten().cloned());
         let mut results = Vec::new();
         let claims = self.claims.get(found.path).map(Vec::as_slice).unwrap_or_default();
         for (number, claim) in claims {

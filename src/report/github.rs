@@ -18,7 +18,7 @@ pub struct Github;
 impl Render for Github {
     fn artifact(&mut self, to: &mut dyn Write, artifact: &Artifact) -> io::Result<()> {
         let file = property(&path(&artifact.path));
-        for finding in artifact.findings.iter().filter(|finding| finding.severity >= Severity::Medium) {
+        for finding in artifact.findings.iter().filter(|f| f.severity >= Severity::Medium && f.excuse.is_none()) {
             let command = if finding.severity >= Severity::High { "error" } else { "warning" };
             let title = property(&format!("{} {}", finding.rule.id, finding.rule.title));
             let mut message = whole(&finding.message);

@@ -145,6 +145,9 @@ pub struct FindingV1 {
     pub offset: Option<u64>,
     /// The global concerned.
     pub global: Option<String>,
+    /// Why it does not count: a waiver or a baseline. Absent where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excuse: Option<String>,
 }
 
 impl From<&Finding> for FindingV1 {
@@ -156,6 +159,7 @@ impl From<&Finding> for FindingV1 {
             member: f.member.clone(),
             offset: f.offset,
             global: f.global.clone(),
+            excuse: f.excuse.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::plain::{path, whole};
 use super::render::Render;
 use super::{Artifact, Summary};
 use crate::outcome::Verdict;
-use crate::rule::{Effect, Severity};
+use crate::rule::Severity;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -34,10 +34,10 @@ impl Render for Junit {
             Verdict::Bad => "failure",
             Verdict::Unknown => "error",
         };
-        let worst = artifact.findings.iter().filter(|f| f.rule.effect != Effect::Note).max_by_key(|f| f.severity);
+        let worst = artifact.findings.iter().filter(|f| f.counts()).max_by_key(|f| f.severity);
         let (rule, message) = worst.map_or(("", "not proven"), |f| (f.rule.id, f.message.as_str()));
         let _ = writeln!(out, ">\n      <{element} type=\"{rule}\" message=\"{}\">", xml(&whole(message)));
-        for finding in artifact.findings.iter().filter(|f| f.severity >= Severity::Medium) {
+        for finding in artifact.findings.iter().filter(|f| f.severity >= Severity::Medium && f.excuse.is_none()) {
             let mut place = finding.member.as_deref().map(|m| format!(" in {}", whole(m))).unwrap_or_default();
             if let Some(offset) = finding.offset {
                 let _ = write!(place, " at byte {offset}");

@@ -8,7 +8,6 @@ use super::render::Render;
 use super::text::bytes;
 use super::{Artifact, Summary};
 use crate::outcome::Verdict;
-use crate::rule::Effect;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -32,7 +31,7 @@ impl Render for Markdown {
             self.hidden += 1;
             return Ok(());
         }
-        let worst = artifact.findings.iter().filter(|f| f.rule.effect != Effect::Note).max_by_key(|f| f.severity);
+        let worst = artifact.findings.iter().filter(|f| f.counts()).max_by_key(|f| f.severity);
         let (rule, why, todo) = worst.map_or(("", String::new(), ""), |f| (f.rule.id, plain(&f.message), f.rule.todo));
         let mut row = format!("| {} | {} | {rule} | ", verdict.name(), code(&plain(&path(&artifact.path))));
         let _ = write!(row, "{} | {} |", cell(&why), cell(todo));

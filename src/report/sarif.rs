@@ -77,6 +77,9 @@ impl Sarif {
             "partialFingerprints": { "mverify/v1": finding.fingerprint(&file.path.to_string_lossy()) },
             "properties": { "severity": finding.severity.name(), "verdict": file.artifact.outcome.verdict().name() },
         });
+        if let Some(excuse) = &finding.excuse {
+            result["suppressions"] = json!([{ "kind": "external", "justification": whole(excuse) }]);
+        }
         if let Some(index) = rule::all().position(|rule| rule == finding.rule) {
             result["ruleIndex"] = index.into();
         }

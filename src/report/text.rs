@@ -165,7 +165,10 @@ fn findings(out: &mut String, a: &Artifact, style: Style) {
         if let Some(offset) = f.offset {
             let _ = write!(place, " at byte {offset}");
         }
-        let tag = paint(f.severity.name(), severity_color(f.severity), style);
+        let tag = match &f.excuse {
+            Some(excuse) => format!("{}, {}", f.severity.name(), whole(excuse)),
+            None => paint(f.severity.name(), severity_color(f.severity), style),
+        };
         line(out, &f.rule.id[3..], &format!("{tag}: {}{place}", whole(&f.message)));
     }
     let hidden = listed.len().saturating_sub(SHOWN);
@@ -177,7 +180,7 @@ fn findings(out: &mut String, a: &Artifact, style: Style) {
 /// What to do: for a file that is not ok the advice of its worst finding, else how to load it.
 fn next(a: &Artifact) -> Option<String> {
     // of equal ones the first: what is wrong with the file, then with its parts
-    let worst = a.findings.iter().filter(|f| f.rule.effect != Effect::Note).min_by_key(|f| Reverse(f.severity));
+    let worst = a.findings.iter().filter(|f| f.counts()).min_by_key(|f| Reverse(f.severity));
     match (a.outcome.verdict(), worst) {
         (Verdict::Ok, _) if a.format == "safetensors" => {
             Some("load it with safetensors.torch.load_file(...)".to_owned())

@@ -109,10 +109,10 @@ impl Check<'_> {
                 artifact.outcome = Outcome::judge(&artifact.findings, Severity::High);
             }
             sink(artifact)?;
-            let Ok(Verified { manifest, trust, signer, findings }) = verdict else { continue };
+            let Ok(Verified { manifest, trust, signer, logged, findings }) = verdict else { continue };
             match manifest {
                 Statement::Manifest(manifest) => {
-                    relied.manifests.push((name, Verified { manifest, trust, signer, findings }));
+                    relied.manifests.push((name, Verified { manifest, trust, signer, logged, findings }));
                 }
                 Statement::Attestation(attestation) => {
                     relied.attested.push(Attested { source: name, trust, signer, attestation });

@@ -12,9 +12,9 @@ use crate::manifest::oms::{Expected, Refusal, Statement, malformed};
 /// Who vouches for workflows of GitHub.
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
-/// Verifies a keyless bundle over an artifact of this SHA-256.
+/// Verifies a keyless bundle over an artifact of this SHA-256; gives the proven time of its entry in the log.
 trait Verifier {
-    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<(), Refusal>;
+    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<Option<i64>, Refusal>;
 }
 
 /// Checks that `identity`, vouched for by `issuer`, signed the statement. `signed` is what the statement says, not yet
@@ -25,7 +25,7 @@ pub(super) fn verify(
     identity: &str,
     issuer: &str,
     trusted_root: Option<&str>,
-) -> Result<(), Refusal> {
+) -> Result<Option<i64>, Refusal> {
     let text = std::str::from_utf8(bundle.text).map_err(|_| malformed("the bundle is not a text"))?;
     let subject = match signed {
         Statement::Attestation(attestation) => Some(*attestation.first()),
@@ -68,7 +68,7 @@ impl Sigstore {
 }
 
 impl Verifier for Sigstore {
-    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<(), Refusal> {
+    fn verify(&self, bundle: &str, sha256: &Digest, identity: &str, issuer: &str) -> Result<Option<i64>, Refusal> {
         use sigstore_verify::types::{Bundle, Sha256Hash};
         use sigstore_verify::{Error, VerificationPolicy};
         let bundle = Bundle::from_json(bundle).map_err(|error| malformed(shown(&error.to_string())))?;
@@ -84,7 +84,10 @@ impl Verifier for Sigstore {
             Ok(verified) if verified.verified_timestamps().is_empty() => {
                 Err(untrusted("nothing proves when it was signed: neither a log nor a time stamp that the root names"))
             }
-            Ok(_) => Ok(()),
+            Ok(proven) => {
+                let logged = proven.integrated_time().or_else(|| proven.verified_timestamps().iter().min().copied());
+                Ok(logged.map(|time| time.as_second()))
+            }
             Err(Error::SignatureInvalid(why)) => Err(wrong(format!("the signature does not verify: {}", shown(&why)))),
             Err(error) => Err(untrusted(shown(&error.to_string()))),
         }

@@ -53,8 +53,18 @@ pub struct Verified<T = Manifest> {
     pub trust: Trust,
     /// The signer, in words.
     pub signer: Option<String>,
+    /// When it was signed, in seconds since 1970, where a transparency log or a timestamp proves it.
+    pub logged: Option<i64>,
     /// What else is worth knowing.
     pub findings: Vec<Finding>,
+}
+
+impl<T> Verified<T> {
+    /// The same about something else that it says.
+    pub(crate) fn map<U>(self, other: impl FnOnce(T) -> U) -> Verified<U> {
+        let Verified { manifest, trust, signer, logged, findings } = self;
+        Verified { manifest: other(manifest), trust, signer, logged, findings }
+    }
 }
 
 /// Verifies the text of a bundle. Without an anchor the signature is checked with the key or certificate that the bundle
@@ -63,9 +73,9 @@ pub struct Verified<T = Manifest> {
 /// # Errors
 /// A [`Refusal`] says why the manifest is not relied on.
 pub fn verify(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified, Refusal> {
-    let Verified { manifest, trust, signer, findings } = verify_statement(text, anchor, how)?;
+    let Verified { manifest, trust, signer, logged, findings } = verify_statement(text, anchor, how)?;
     match manifest {
-        Statement::Manifest(manifest) => Ok(Verified { manifest, trust, signer, findings }),
+        Statement::Manifest(manifest) => Ok(Verified { manifest, trust, signer, logged, findings }),
         Statement::Attestation(_) => Err(oms::unsupported("it attests where files come from, and is no manifest")),
     }
 }
@@ -77,6 +87,7 @@ pub fn verify(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified
 pub fn verify_statement(text: &[u8], anchor: Option<&Anchor>, how: How) -> Result<Verified<Statement>, Refusal> {
     let bundle = Bundle::parse(text)?;
     let mut findings = Vec::new();
+    let mut logged = None;
     let (trust, signer) = match (anchor, &bundle.material) {
         (Some(Anchor::Key(key)), Material::Key(named)) => {
             by_key(&bundle, named, key, how, &mut findings)?;
@@ -90,7 +101,7 @@ pub fn verify_statement(text: &[u8], anchor: Option<&Anchor>, how: How) -> Resul
         #[cfg(feature = "sigstore")]
         (Some(Anchor::Identity { identity, issuer, trusted_root }), Material::Certificates { .. }) => {
             let signed = oms::read(&bundle.payload, how.allow_legacy)?;
-            super::keyless::verify(&bundle, &signed, identity, issuer, trusted_root.as_deref())?;
+            logged = super::keyless::verify(&bundle, &signed, identity, issuer, trusted_root.as_deref())?;
             (Trust::Signed, Some(format!("{} (vouched for by {})", shown(identity), shown(issuer))))
         }
         (Some(_), Material::Key(_)) => return Err(untrusted("the bundle is signed by a key, not with a certificate")),
@@ -101,7 +112,7 @@ pub fn verify_statement(text: &[u8], anchor: Option<&Anchor>, how: How) -> Resul
     };
     // the statement that counts is the one in the bytes that were verified
     let manifest = oms::read(&bundle.payload, how.allow_legacy)?;
-    Ok(Verified { manifest, trust, signer, findings })
+    Ok(Verified { manifest, trust, signer, logged, findings })
 }
 
 fn by_key(

@@ -24,10 +24,13 @@ mod rules;
 mod schema;
 #[cfg(target_os = "linux")]
 mod shrink;
+#[cfg(feature = "trust")]
+mod signers;
 mod stores;
 #[cfg(target_os = "linux")]
 mod swap;
 mod through;
 mod tool;
 mod tree;
+mod waivers;
 mod weights_only;

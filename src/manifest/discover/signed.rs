@@ -8,6 +8,7 @@ use crate::manifest::oms::{Expected, Manifest, Statement, name};
 use crate::manifest::tree::GIT;
 use crate::report::Trust;
 use crate::rule::{Effect, trust as rules};
+use crate::trust::signers::Signature;
 use crate::trust::{How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
 use crate::walk::Item;
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ impl Gathering {
         let mut signed = false;
         for bundle in &bundles {
             let is_named = named.as_ref() == Some(bundle);
+            self.demands.speaks_about = if is_named { roots.to_vec() } else { Vec::new() };
             let signers = signers.filter(|_| named.is_none() || is_named);
             signed |= self.bundle(bundle, is_named, signers, roots, items, &bundles);
         }
@@ -63,6 +65,21 @@ impl Gathering {
                 let anchor = signers.anchor.as_ref().map_err(Clone::clone)?;
                 verify_statement(text, anchor.as_ref(), signers.how)
             });
+            let mut signature = None;
+            let trusted = match self.by_policy(path, text) {
+                Some(Err(refusal)) => {
+                    self.demands.bundles.insert(path.to_owned());
+                    self.tell(path, Finding::new(refusal.rule, refusal.message));
+                    continue;
+                }
+                Some(Ok((verified, by))) => {
+                    signature = Some(by);
+                    // a key that was named on the command line is what must have signed
+                    let named = signers.is_some_and(|signers| !matches!(signers.anchor, Ok(None)));
+                    if named { trusted } else { Some(Ok(verified.map(Statement::Manifest))) }
+                }
+                None => trusted,
+            };
             let verified = match trusted {
                 Some(Ok(verified)) => Ok(verified),
                 Some(Err(refusal)) if is_named => Err(refusal),
@@ -73,7 +90,8 @@ impl Gathering {
                     signed |= verified.trust == Trust::Signed;
                     let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
                     let name = line.map_or_else(|| name.clone(), |line| format!("{name}:{line}"));
-                    let by = By { path, name, is_named, signers };
+                    let by = By { path, name, is_named, signers, signature };
+                    self.demands.bundles.insert(path.to_owned());
                     self.statement(&by, verified, roots, items, bundles);
                 }
                 Err(refusal) => refused.push(refusal),
@@ -103,6 +121,7 @@ impl Gathering {
         bundles: &BTreeSet<PathBuf>,
     ) {
         let By { path, is_named, signers, .. } = *by;
+        let signature = by.signature.clone();
         let signed = verified.trust == Trust::Signed;
         match (signed, is_named) {
             (true, _) => {}
@@ -125,16 +144,21 @@ impl Gathering {
                 return;
             }
         };
-        let links = manifest.allow_symlinks && (!signed || signers.is_some_and(|signers| signers.allow_symlinks));
+        let links = manifest.allow_symlinks
+            && (!signed
+                || signers.is_some_and(|signers| signers.allow_symlinks)
+                || signature.as_ref().is_some_and(|signature| signature.links));
         match subject(path, is_named, &manifest, roots) {
             Subject::File(file) => {
                 let number = self.expected.source(Source { world: World::Named, ..source });
+                self.demands.signatures.extend(signature.map(|signature| (number, signature)));
                 if let Some(expected) = manifest.entries.values().next() {
                     self.claim(number, file, claim(&manifest, expected, links), Absent::Missing);
                 }
             }
             Subject::Directory(directory) => {
                 let number = self.expected.source(source);
+                self.demands.signatures.extend(signature.map(|signature| (number, signature)));
                 let whole = roots.iter().any(|root| directory.starts_with(root));
                 let absent = if whole { Absent::Missing } else { Absent::Ignored };
                 for (name, expected) in &manifest.entries {
@@ -168,7 +192,8 @@ impl Gathering {
             let Ok(below) = path.strip_prefix(directory) else { continue };
             let below = below.to_string_lossy();
             let git = GIT.iter().any(|git| name::covers(git, &below));
-            if (git || bundles.contains(path)) && !manifest.entries.contains_key(below.as_ref()) {
+            let unlisted = git || bundles.contains(path) || self.may_be_unlisted(path, &below, &manifest.ignored);
+            if unlisted && !manifest.entries.contains_key(below.as_ref()) {
                 self.expected.claim(source, path.to_owned(), Claim::default());
             }
         }
@@ -182,6 +207,8 @@ struct By<'a> {
     name: String,
     is_named: bool,
     signers: Option<&'a Signers>,
+    /// Which signer of the policy signed it.
+    signature: Option<Signature>,
 }
 
 /// What a bundle speaks about, by where it lies.
