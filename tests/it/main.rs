@@ -17,6 +17,8 @@ mod lock;
 mod model;
 #[cfg(feature = "trust")]
 mod oms;
+#[cfg(feature = "trust")]
+mod policies;
 mod policy;
 mod report;
 mod rules;

@@ -689,6 +689,9 @@ fn the_worked_example_verifies() {
     let (model, key) = (model.to_str().unwrap(), key.to_str().unwrap());
     assert_eq!(run(&["verify", model, "--key", key]).code, 0);
     assert_eq!(run(&[model, "--key", key, "--require", "signature"]).code, 0);
+    let policy = example.join("mverify.toml");
+    assert_eq!(run(&[model, "--config", policy.to_str().unwrap()]).code, 0);
+    assert_eq!(run(&["verify", model, "--config", policy.to_str().unwrap()]).code, 0);
 }
 
 #[test]
