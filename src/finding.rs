@@ -20,7 +20,7 @@ pub struct Finding {
     /// The global concerned, as `module.qualname`.
     pub global: Option<String>,
     /// Why it does not count, where a waiver or a baseline says so. It is told all the same.
-    pub excuse: Option<String>,
+    pub excuse: Option<Box<str>>,
 }
 
 /// What a file that cannot be opened means for its verdict.

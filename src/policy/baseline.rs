@@ -85,7 +85,7 @@ impl Baseline {
         for finding in findings.iter_mut().filter(|finding| finding.excuse.is_none()) {
             let may = matches!(finding.rule.effect, Effect::Bad | Effect::Unvetted);
             if may && known.contains(&finding.fingerprint(&path)) {
-                finding.excuse = Some("known from the baseline".to_owned());
+                finding.excuse = Some("known from the baseline".into());
             }
         }
     }

@@ -68,7 +68,7 @@ pub(crate) fn waive(waivers: &[Waiver], path: &Path, sha256: Option<Digest>, now
             said.push(Finding::new(&rule::policy::WAIVER_ENDED, message));
         } else {
             for finding in &mut meant {
-                finding.excuse = Some(format!("waived until {}: {}", waiver.until, shown(&waiver.reason)));
+                finding.excuse = Some(format!("waived until {}: {}", waiver.until, shown(&waiver.reason)).into());
             }
         }
     }

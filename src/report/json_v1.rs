@@ -159,7 +159,7 @@ impl From<&Finding> for FindingV1 {
             member: f.member.clone(),
             offset: f.offset,
             global: f.global.clone(),
-            excuse: f.excuse.clone(),
+            excuse: f.excuse.as_deref().map(str::to_owned),
         }
     }
 }
