@@ -10,7 +10,6 @@ use crate::inspect;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
-use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::policy::baseline::Baseline;
 use crate::profile::Profile;
