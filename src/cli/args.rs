@@ -245,9 +245,10 @@ pub struct HashArgs {
     /// blake2b-512, sha1-git, md5
     #[arg(short, long = "algorithm", value_name = "ALGORITHM", value_delimiter = ',')]
     pub algorithms: Vec<String>,
-    /// Check the digests listed in FILE instead of printing digests; repeatable
-    #[arg(short, long, value_name = "FILE")]
-    pub check: Vec<PathBuf>,
+    /// Check the digests listed in FILE instead of printing digests; repeatable. As with sha256sum the lists may also
+    /// stand where paths do, and without any the list is read from standard input
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1)]
+    pub check: Option<Vec<PathBuf>>,
     /// Write FILE.obao beside each file: the BLAKE3 outboard (Bao, groups of 16 KiB, 1/256 of the file) with which
     /// `mverify verify --tensor` proves parts of a file signed with --hash blake3. Prints BLAKE3 digests
     #[arg(long, conflicts_with_all = ["check", "json", "algorithms", "through"])]

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use mverify::Verdict;
 use mverify::digest::{self, Algorithm, Digest, PassError, Passed, Plan, Pool, Prepared};
 use mverify::manifest::cas::address;
+use mverify::manifest::hub;
 use mverify::report::plain;
 use mverify::source::{FileSource, OpenOptions, mmap};
 use mverify::walk::{Item, walk};
@@ -26,6 +27,13 @@ pub fn run(args: &CasArgs) -> Result<Exit> {
         [algorithm] if !algorithm.is_weak() => *algorithm,
         _ => bail!("--algo {}: a store is proven by sha256, sha512, blake3 or blake2b-512", args.algo),
     };
+    if args.dir.join(hub::SHARED).exists() {
+        bail!(
+            "{}: this is the store that the repositories of a hub cache share, and its names are Xet hashes: check the \
+             blobs of a repository, as in models--ORG--NAME/blobs, whose names are digests",
+            plain::path(&args.dir)
+        );
+    }
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);

@@ -26,8 +26,8 @@ pub fn run(args: &HashArgs) -> Result<Exit> {
         return super::through::run(args, &stop);
     }
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
-    if !args.check.is_empty() {
-        return check(args, &pool, &stop);
+    if let Some(named) = &args.check {
+        return check(args, named, &pool, &stop);
     }
     if args.outboard {
         return super::outboard::run(args, &stop);
@@ -211,12 +211,14 @@ impl Lines {
     }
 }
 
-fn check(args: &HashArgs, pool: &Pool, stop: &Stop) -> Result<Exit> {
-    if !args.paths.is_empty() {
-        bail!("with -c, the files to check are those of the list: give no other paths");
+fn check(args: &HashArgs, named: &[PathBuf], pool: &Pool, stop: &Stop) -> Result<Exit> {
+    let stdin = PathBuf::from("-");
+    let mut lists: Vec<&PathBuf> = named.iter().chain(&args.paths).collect();
+    if lists.is_empty() {
+        lists.push(&stdin);
     }
     let mut verdict = Verdict::Ok;
-    for list in &args.check {
+    for list in lists {
         verdict = verdict.max(check_list(args, list, pool, stop)?);
     }
     Ok(Exit::of(verdict))

@@ -15,16 +15,14 @@ use mverify::through::{Inside, Layers, Member, through};
 use mverify::walk::Item;
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn run(args: &HashArgs, stop: &Stop) -> Result<Exit> {
     let layers = Layers::parse(&args.through).map_err(|error| anyhow::anyhow!("--through: {error}"))?;
-    if args.check.is_empty() {
-        print(args, layers, stop)
-    } else {
-        ensure!(!args.paths.is_empty(), "with -c and --through, name the files to look into as well");
-        check(args, layers, stop)
-    }
+    let Some(named) = &args.check else { return print(args, layers, stop) };
+    ensure!(!named.is_empty(), "with --through, name the list right after -c");
+    ensure!(!args.paths.is_empty(), "with -c and --through, name the files to look into as well");
+    check(args, named, layers, stop)
 }
 
 fn print(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
@@ -191,8 +189,8 @@ fn bare(name: &[u8]) -> &[u8] {
     name.strip_prefix(b"./").unwrap_or(name)
 }
 
-fn check(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
-    let sums = args.check.iter().map(|list| hash::list(args, list)).collect::<Result<Vec<_>>>()?;
+fn check(args: &HashArgs, named: &[PathBuf], layers: Layers, stop: &Stop) -> Result<Exit> {
+    let sums = named.iter().map(|list| hash::list(args, list)).collect::<Result<Vec<_>>>()?;
     let mut lists = Lists::new(&sums);
     let algorithms = lists.algorithms();
     length_is_known(&algorithms)?;
@@ -227,12 +225,13 @@ fn check(args: &HashArgs, layers: Layers, stop: &Stop) -> Result<Exit> {
             eprintln!("mverify: WARNING: {}: {unlisted} {files} in no list", plain::path(&path));
         }
     }
-    report(args, &sums, lists, unread, verdict)
+    report(args, named, &sums, lists, unread, verdict)
 }
 
 /// Says what became of every line. What was not met is missing, unless something was not read to its end (`unread`).
 fn report(
     args: &HashArgs,
+    named: &[PathBuf],
     sums: &[Sums],
     lists: Lists<'_>,
     unread: Option<String>,
@@ -255,7 +254,7 @@ fn report(
         say(&mut out, args, &wanted.line.name, &status)?;
     }
     out.flush()?;
-    for (list, summary) in args.check.iter().zip(&summaries) {
+    for (list, summary) in named.iter().zip(&summaries) {
         warn(args, &plain::path(list), summary);
         verdict = verdict.max(summary.verdict(args.strict));
     }

@@ -209,7 +209,8 @@ impl Expectations {
     }
     /// Adds what a source says about a file.
     pub fn claim(&mut self, source: usize, path: PathBuf, claim: Claim) {
-        let claims = self.claims.entry(path).or_default();
+        // there is seldom more than one
+        let claims = self.claims.entry(path).or_insert_with(|| Vec::with_capacity(1));
         if !claims.iter().any(|(by, before)| *by == source && *before == claim) {
             claims.push((source, claim));
         }

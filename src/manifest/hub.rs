@@ -11,6 +11,9 @@ use crate::digest::{Algorithm, Digest};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The file by which the client knows the store that all repositories of a cache share.
+pub const SHARED: &str = ".huggingface-shared-blobs";
+
 /// A revision in a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

@@ -52,8 +52,8 @@ pub struct Entry {
     pub role: String,
     /// It may be a symbolic link.
     pub link: bool,
-    /// What `weights_only=True` gave, by torch version.
-    pub weights_only: BTreeMap<String, String>,
+    /// What `weights_only=True` gave, by torch version, sorted. A list, since a map of one takes ten times the memory.
+    pub weights_only: Vec<(String, String)>,
     /// Its tensors, where they are known without loading.
     pub tensors: Option<Tensors>,
     /// Who signed it.
@@ -187,7 +187,7 @@ impl Lock {
                 format: entry.format.clone(),
                 role: entry.role.clone(),
                 link: entry.link,
-                weights_only: entry.weights_only.clone(),
+                weights_only: entry.weights_only.iter().cloned().collect(),
                 tensors: entry.tensors.clone(),
                 signed_by: entry.signed_by.clone(),
             });
@@ -266,6 +266,8 @@ impl Entry {
                 .iter()
                 .filter(|_| artifact.role == Role::Loadable)
                 .map(|answer| (answer.torch.clone(), answer.outcome.name().to_owned()))
+                .collect::<BTreeMap<_, _>>()
+                .into_iter()
                 .collect(),
             tensors: artifact.tensors.as_deref().map(crate::inspect::outline),
             signed_by: signature.and_then(|signature| signature.signer.clone()),
@@ -344,7 +346,7 @@ fn entry(number: usize, line: &[u8]) -> Result<Entry, Defect> {
         format: file.format,
         role: file.role,
         link: file.link,
-        weights_only: file.weights_only,
+        weights_only: file.weights_only.into_iter().collect(),
         tensors: file.tensors,
         signed_by: file.signed_by,
     })
@@ -362,7 +364,7 @@ mod tests {
             format: "safetensors".into(),
             role: "loadable".into(),
             link: false,
-            weights_only: BTreeMap::from([("2.15.0".into(), "loads".into())]),
+            weights_only: vec![("2.15.0".into(), "loads".into())],
             tensors: Some(Tensors { count: 2, outline: "ab".into() }),
             signed_by: None,
         }

@@ -103,6 +103,7 @@ fn headline(out: &mut String, a: &Artifact, style: Style) {
     }
     let says = match (verdict, a.role) {
         (Verdict::Ok, Role::Loadable) => "loading it runs no code of its own",
+        (Verdict::Ok, Role::Code) => "it is a script, which runs where something calls it",
         (Verdict::Ok, _) => "it is what it says it is, and holds no code",
         (Verdict::Unknown, _) => "not proven",
         (Verdict::Bad, _) => "do not load this file",

@@ -103,3 +103,41 @@ fn lists_of_the_tools_that_people_have() {
     assert_eq!(run.code, 0);
     assert_eq!(artifact(&report, "more.safetensors")["integrity"][0]["status"], "match");
 }
+
+#[test]
+fn hash_takes_the_arguments_that_sha256sum_takes() {
+    let dir = model();
+    let (first, second) = (digests(dir.path(), &["model.safetensors"]), digests(dir.path(), &["README.md"]));
+    fs::write(dir.path().join("A"), &first).unwrap();
+    fs::write(dir.path().join("B"), &second).unwrap();
+    let with = |args: &[&str], list: &str| {
+        let ours = mverify_in(dir.path(), &[&["hash"], args].concat(), list.as_bytes());
+        let mut theirs = Command::new("sha256sum");
+        theirs.args(args).current_dir(dir.path()).stdin(std::process::Stdio::piped());
+        theirs.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+        if let Ok(mut child) = theirs.spawn() {
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(ours.out, String::from_utf8(output.stdout).unwrap(), "{args:?}");
+            assert_eq!(ours.code == 0, output.status.success(), "{args:?}: {}", ours.err);
+        }
+        ours
+    };
+    for good in [true, false] {
+        for args in [
+            &["-c", "A"][..],
+            &["-c", "A", "B"],
+            &["-c", "--quiet", "A"],
+            &["--quiet", "-c", "A", "B"],
+            &["-c", "--status", "A"],
+            &["--check", "--strict", "A"],
+            &["-c", "--ignore-missing", "--warn", "B", "A"],
+        ] {
+            assert_eq!(with(args, "").code, i32::from(!good), "{args:?}");
+        }
+        assert_eq!(with(&["-c"], &first).code, i32::from(!good));
+        assert_eq!(with(&["-c", "-"], &first).code, i32::from(!good));
+        fs::write(dir.path().join("model.safetensors"), "changed").unwrap();
+    }
+    assert_eq!(mverify_in(dir.path(), &["hash", "--status", "A"], b"").code, 2, "only with -c");
+}

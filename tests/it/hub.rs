@@ -77,6 +77,10 @@ fn what_the_hub_client_writes_proves_itself_and_is_locked_by_revision() {
     let cas = mverify(&["cas", repo.join("blobs").to_str().unwrap(), "--algo", "sha256"]);
     assert_eq!(cas.code, 0, "{}{}", cas.out, cas.err);
 
+    // the names of the shared store are no digests of content, so nothing is claimed about them
+    let shared = mverify(&["cas", downloaded.cache().join("blobs").to_str().unwrap(), "--algo", "sha256"]);
+    assert!(shared.code == 2 && shared.err.contains("Xet"), "{}{}", shared.out, shared.err);
+
     fs::write(&stored, safetensors("x")).unwrap();
     for path in [&downloaded.cache(), &repo, &snapshot, &snapshot.join("unet"), &weights] {
         let (run, report) = json(path, &[]);

@@ -105,7 +105,11 @@ impl Gathering {
         let mut seen: HashMap<String, &Path> = HashMap::new();
         for item in items {
             let path = item.path();
-            let folded: String = path.to_string_lossy().nfc().flat_map(char::to_lowercase).collect();
+            let text = path.to_string_lossy();
+            let folded: String = match text.is_ascii() {
+                true => text.to_ascii_lowercase(),
+                false => text.nfc().flat_map(char::to_lowercase).collect(),
+            };
             if let Some(first) = seen.insert(folded, path)
                 && first != path
             {
