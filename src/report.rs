@@ -61,6 +61,8 @@ pub struct Integrity {
     pub trust: Trust,
     /// Who signed, where somebody did.
     pub signer: Option<String>,
+    /// When a transparency log or a timestamp authority saw the signature, where one that is trusted did; seconds since 1970.
+    pub logged: Option<i64>,
     /// The result.
     pub status: Status,
     /// Words for people where the status alone does not say enough, as in "sha1: corruption check only".

@@ -343,6 +343,13 @@ pub struct LockArgs {
     pub torch: Vec<String>,
     #[command(flatten)]
     pub trust: TrustArgs,
+    /// A policy file to trust (default: mverify.toml in the user's configuration folder); the signers that it asks for are
+    /// remembered
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read no policy file but that of --config
+    #[arg(long)]
+    pub no_config: bool,
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]

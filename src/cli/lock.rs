@@ -5,6 +5,7 @@ use super::check::{interruptible, stop_after};
 use super::exit::Exit;
 use super::output::colored;
 use super::progress::Bars;
+use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::manifest::hub;
 use mverify::manifest::lock::{Entry, Lock, Origin};
@@ -74,8 +75,16 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);
     }
+    let applied = super::policy::load(args.config.as_deref(), args.no_config, std::slice::from_ref(&root))?;
+    applied.warn();
+    let policy = applied.policy;
+    if let (None, Some(seconds)) = (args.limits.timeout, policy.limits.timeout) {
+        stop_after(seconds, &stop);
+    }
+    let limits = args.limits.over(policy.limits.over(&mverify::Limits::default()));
     let mut builder = Verifier::builder()
-        .limits(args.limits.limits())
+        .policy(policy, now())
+        .limits(limits)
         .rewrites(&args.output)
         .outlines(true)
         .map(mverify::source::mmap::guard())

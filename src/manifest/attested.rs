@@ -22,6 +22,8 @@ pub struct Attested {
     pub trust: Trust,
     /// Who signed it.
     pub signer: Option<String>,
+    /// When a log saw the signature, in seconds since 1970.
+    pub logged: Option<i64>,
     /// What it says.
     pub attestation: Attestation,
 }
@@ -34,6 +36,7 @@ impl Attested {
             source: self.source.clone(),
             trust: self.trust,
             signer: self.signer.clone(),
+            logged: self.logged,
             status,
             note,
         };

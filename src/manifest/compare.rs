@@ -27,6 +27,8 @@ pub struct Source<'m> {
     pub trust: Trust,
     /// Who signed it.
     pub signer: Option<String>,
+    /// When a log saw the signature, in seconds since 1970.
+    pub logged: Option<i64>,
 }
 
 /// Names with which loaders go by the name, whatever the content.
@@ -238,8 +240,15 @@ impl<'m> Comparison<'m> {
     }
 
     fn artifact(&self, path: PathBuf, size: u64, status: Status, findings: Vec<Finding>) -> Artifact {
-        let Source { name, trust, signer, .. } = self.source;
-        let integrity = Integrity { source: name.clone(), trust: *trust, signer: signer.clone(), status, note: None };
+        let Source { name, trust, signer, logged, .. } = self.source;
+        let integrity = Integrity {
+            source: name.clone(),
+            trust: *trust,
+            signer: signer.clone(),
+            logged: *logged,
+            status,
+            note: None,
+        };
         Artifact { integrity: vec![integrity], ..Artifact::not_scanned(path, size, findings, Severity::High) }
     }
 }

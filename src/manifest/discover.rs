@@ -175,7 +175,7 @@ struct Gathering {
 
 impl Gathering {
     fn source(&mut self, name: &str, trust: Trust, world: World) -> usize {
-        self.expected.source(Source { name: name.to_owned(), trust, signer: None, world })
+        self.expected.source(Source { name: name.to_owned(), trust, signer: None, logged: None, world })
     }
 
     /// Adds a claim about a file that is checked or, unless `absent` says to ignore that, is not there.

@@ -29,6 +29,8 @@ pub struct Source {
     pub trust: Trust,
     /// Who signed it.
     pub signer: Option<String>,
+    /// When a trusted log saw the signature, in seconds since 1970.
+    pub logged: Option<i64>,
     /// What it says about files that it does not name.
     pub world: World,
 }
@@ -55,20 +57,23 @@ pub struct Claim {
     pub no_link: bool,
     /// It holds for loadable files only.
     pub if_loadable: bool,
-    /// It was signed by this signer.
-    pub signed_by: Option<String>,
+    /// It was signed by this signer, and a trusted log saw that at this time (seconds since 1970).
+    pub signed_by: Option<(String, Option<i64>)>,
 }
 
 impl Claim {
     /// Why the signatures that cover a file now are not what they were.
     fn lost(&self, results: &[Integrity]) -> Option<String> {
-        let signer = self.signed_by.as_ref()?;
-        let good = results.iter().filter(|one| one.status == Status::Match).filter_map(|one| one.signer.as_ref());
-        let others: BTreeSet<&String> = good.collect();
-        if others.contains(signer) {
-            return None;
+        let (signer, logged) = self.signed_by.as_ref()?;
+        let good = || results.iter().filter(|one| one.status == Status::Match && one.signer.is_some());
+        let mut theirs = good().filter(|one| one.signer.as_ref() == Some(signer)).peekable();
+        if theirs.peek().is_some() {
+            // without somebody to trust nothing is known of times, nor claimed
+            let older = |one: &Integrity| one.trust == Trust::Signed && one.logged < *logged;
+            let message = format!("the signature by {} is older than the one that was locked", shown(signer));
+            return theirs.all(older).then_some(message);
         }
-        let signer = shown(signer);
+        let (signer, others) = (shown(signer), good().filter_map(|one| one.signer.as_ref()).collect::<BTreeSet<_>>());
         Some(match others.first() {
             Some(other) => format!("it was signed by {signer}, and is signed by {} now", shown(other)),
             None => format!("it was signed by {signer}, and no signature of theirs covers it now"),
@@ -399,7 +404,14 @@ fn contradiction(results: &[Integrity]) -> Option<Finding> {
 
 impl Source {
     fn says(&self, status: Status, note: Option<String>) -> Integrity {
-        Integrity { source: self.name.clone(), trust: self.trust, signer: self.signer.clone(), status, note }
+        Integrity {
+            source: self.name.clone(),
+            trust: self.trust,
+            signer: self.signer.clone(),
+            logged: self.logged,
+            status,
+            note,
+        }
     }
 }
 

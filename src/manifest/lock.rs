@@ -58,6 +58,9 @@ pub struct Entry {
     pub tensors: Option<Tensors>,
     /// Who signed it.
     pub signed_by: Option<String>,
+    /// When a trusted transparency log or timestamp authority saw that signature, in seconds since 1970: an older signature
+    /// is a step back, as in TUF.
+    pub logged: Option<i64>,
 }
 
 /// A digest of names, types and shapes.
@@ -128,6 +131,8 @@ struct FileLine {
     tensors: Option<Tensors>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logged: Option<i64>,
 }
 
 impl Lock {
@@ -190,6 +195,7 @@ impl Lock {
                 weights_only: entry.weights_only.iter().cloned().collect(),
                 tensors: entry.tensors.clone(),
                 signed_by: entry.signed_by.clone(),
+                logged: entry.logged,
             });
         }
         text
@@ -271,6 +277,7 @@ impl Entry {
                 .collect(),
             tensors: artifact.tensors.as_deref().map(crate::inspect::outline),
             signed_by: signature.and_then(|signature| signature.signer.clone()),
+            logged: signature.and_then(|signature| signature.logged),
         })
     }
 }
@@ -349,6 +356,7 @@ fn entry(number: usize, line: &[u8]) -> Result<Entry, Defect> {
         weights_only: file.weights_only.into_iter().collect(),
         tensors: file.tensors,
         signed_by: file.signed_by,
+        logged: file.logged,
     })
 }
 
@@ -367,6 +375,7 @@ mod tests {
             weights_only: vec![("2.15.0".into(), "loads".into())],
             tensors: Some(Tensors { count: 2, outline: "ab".into() }),
             signed_by: None,
+            logged: None,
         }
     }
 

@@ -122,6 +122,9 @@ pub struct IntegrityV1 {
     pub trust: &'static str,
     /// Who signed it.
     pub signer: Option<String>,
+    /// When a trusted transparency log or timestamp authority saw the signature, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logged: Option<i64>,
     /// `match`, `mismatch`, `missing`, `extra` or `not-covered`.
     pub status: &'static str,
     /// Words for people.
@@ -196,6 +199,7 @@ impl From<&Artifact> for ArtifactV1 {
                     source: i.source.clone(),
                     trust: i.trust.name(),
                     signer: i.signer.clone(),
+                    logged: i.logged,
                     status: i.status.name(),
                     note: i.note.clone(),
                 })

@@ -64,7 +64,7 @@ rules! {
         why: "Your policy lists where models may come from, and neither a hub cache nor a lock that you named says where this one does.",
         todo: "Check it in the cache it was downloaded to, or name its lock with --lock.", fixture: "";
     SIGNATURE_LOST = "MV-INT-012" High Bad, "it was signed when it was locked, and is not any more",
-        why: "The lock remembers who signed a file. The same file without that signature, or signed by somebody else, is what a replaced publisher leaves behind.",
+        why: "The lock remembers who signed a file. The same file without that signature, or signed by somebody else, is what a replaced publisher leaves behind; an older signature by the same signer is what a step back to an old release brings.",
         todo: "Find out why, then review the signature and write the lock again with `mverify lock --update`.", fixture: "";
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",

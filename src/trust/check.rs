@@ -65,16 +65,16 @@ impl Check<'_> {
         }
         let mut attested = attested.as_slice();
         while !manifests.is_empty() {
-            let (name, Verified { manifest, trust, signer, .. }) = manifests.remove(0);
+            let (name, Verified { manifest, trust, signer, logged, .. }) = manifests.remove(0);
             let mut also = Vec::new();
             manifests.retain(|(name, other)| {
                 let same = other.manifest.expects_the_same(&manifest);
                 if same {
-                    also.push((name.clone(), other.trust, other.signer.clone()));
+                    also.push((name.clone(), other.trust, other.signer.clone(), other.logged));
                 }
                 !same
             });
-            let source = Source { manifest: &manifest, name, trust, signer };
+            let source = Source { manifest: &manifest, name, trust, signer, logged };
             let (tolerance, settings, map, drop_cache) = (&tolerance, self.settings, self.map, self.drop_cache);
             Comparison { source: &source, tolerance, settings, map, drop_cache, attested }.run(
                 self.model,
@@ -115,7 +115,7 @@ impl Check<'_> {
                     relied.manifests.push((name, Verified { manifest, trust, signer, logged, findings }));
                 }
                 Statement::Attestation(attestation) => {
-                    relied.attested.push(Attested { source: name, trust, signer, attestation });
+                    relied.attested.push(Attested { source: name, trust, signer, logged, attestation });
                 }
             }
         }
@@ -124,12 +124,13 @@ impl Check<'_> {
 }
 
 /// Says of an artifact for other sources, which expect the same, what the first of its sources says.
-fn repeated(mut artifact: Artifact, also: &[(String, Trust, Option<String>)]) -> Artifact {
+fn repeated(mut artifact: Artifact, also: &[(String, Trust, Option<String>, Option<i64>)]) -> Artifact {
     if let Some(first) = artifact.integrity.first().cloned() {
-        artifact.integrity.extend(also.iter().map(|(source, trust, signer)| Integrity {
+        artifact.integrity.extend(also.iter().map(|(source, trust, signer, logged)| Integrity {
             source: source.clone(),
             trust: *trust,
             signer: signer.clone(),
+            logged: *logged,
             ..first.clone()
         }));
     }
@@ -151,10 +152,11 @@ fn bundle_artifact(path: &Path, size: u64, source: &str, verdict: &Result<Verifi
             (Trust::SelfAsserted, None, status, vec![finding.clone()])
         }
     };
+    let logged = verdict.as_ref().ok().and_then(|verified| verified.logged);
     Artifact {
         format: OMS_BUNDLE,
         role: Role::Config,
-        integrity: vec![Integrity { source: source.to_owned(), trust, signer, status, note: None }],
+        integrity: vec![Integrity { source: source.to_owned(), trust, signer, logged, status, note: None }],
         ..Artifact::not_scanned(path, size, findings, Severity::High)
     }
 }

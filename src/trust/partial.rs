@@ -69,8 +69,8 @@ impl Check<'_> {
 }
 
 fn named<'v>(name: &str, verified: &'v Verified) -> Source<'v> {
-    let Verified { manifest, trust, signer, .. } = verified;
-    Source { manifest, name: name.to_owned(), trust: *trust, signer: signer.clone() }
+    let Verified { manifest, trust, signer, logged, .. } = verified;
+    Source { manifest, name: name.to_owned(), trust: *trust, signer: signer.clone(), logged: *logged }
 }
 
 impl Status {
@@ -152,11 +152,18 @@ impl Part<'_> {
     }
 
     fn artifact(&self, size: u64, status: Status, note: Option<String>, findings: Vec<Finding>) -> Artifact {
-        let Source { name, trust, signer, .. } = self.source;
+        let Source { name, trust, signer, logged, .. } = self.source;
         Artifact {
             format: PART_OF_FILE,
             role: Role::Loadable,
-            integrity: vec![Integrity { source: name.clone(), trust: *trust, signer: signer.clone(), status, note }],
+            integrity: vec![Integrity {
+                source: name.clone(),
+                trust: *trust,
+                signer: signer.clone(),
+                logged: *logged,
+                status,
+                note,
+            }],
             ..Artifact::not_scanned(self.path.clone(), size, findings, Severity::High)
         }
     }

@@ -36,6 +36,8 @@ impl Verifier {
             let mut proofs: Vec<Proof> = self.how.required.clone();
             proofs.extend(scope.require.iter().filter_map(|proof| Proof::named(proof)));
             let mut asked = Vec::new();
+            // the lock that is being written is the manifest
+            proofs.retain(|proof| *proof != Proof::Manifest || self.how.wanted.rewritten.is_none());
             for proof in proofs {
                 if !asked.contains(&proof) {
                     asked.push(proof);

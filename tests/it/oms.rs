@@ -722,3 +722,51 @@ fn a_lock_remembers_who_signed() {
     let other = run(&[&m, "--lock", &lock]);
     assert!(other.code == 1 && other.out.contains("and is signed by key "), "{}", other.out);
 }
+
+#[test]
+#[cfg(feature = "sigstore")]
+fn a_lock_remembers_when_it_was_signed() {
+    let Some(directory) = vectors() else { return };
+    let root = holding(directory.path(), "historical").join("historical/v1.0.1-sigstore");
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let (model, bundle, lock) = (path("model"), path("bundle.sig"), path("m.lock"));
+    let trusted = ["--identity", "stefanb@us.ibm.com", "--issuer", "https://sigstore.verify.ibm.com/oauth2"];
+    fs::remove_file(root.join("model/ignore-me")).unwrap();
+    let check = |logged: &str, trusted: &[&str]| {
+        let line = format!(
+            r#"{{"path":"signme-1","size":8,"sha256":"{}","format":"text","role":"inert","signed_by":"{}"{logged}}}"#,
+            "f6310066c7320497ea554260c32c43660bff648cb2a61194832cc086077085e1",
+            "stefanb@us.ibm.com (vouched for by https://sigstore.verify.ibm.com/oauth2)",
+        );
+        fs::write(&lock, format!("{{\"mverify_lock\":1}}\n{line}\n")).unwrap();
+        run(&[&[model.as_str(), "--lock", &lock, "--manifest", &bundle], trusted].concat())
+    };
+    // the log saw this signature at 1759851228
+    for logged in ["", r#","logged":1759851228"#, r#","logged":1759851227"#] {
+        let run = check(logged, &trusted);
+        assert_eq!(run.code, 0, "{logged}: {}", run.out);
+    }
+    let run = check(r#","logged":1759851229"#, &trusted);
+    assert!(run.code == 1 && run.out.contains("is older than the one that was locked"), "{}", run.out);
+    let run = check(r#","logged":"yesterday""#, &trusted);
+    assert!(run.code == 2 && run.err.contains("line 2"), "{}", run.err);
+}
+
+#[test]
+fn a_lock_remembers_the_signers_of_the_policy() {
+    let signed = Signed::new(&[]);
+    let (model, lock, policy) = (signed.path("m"), signed.path("m.lock"), signed.path("mverify.toml"));
+    fs::write(
+        &policy,
+        "[signer.us]\nkey = \"k.pub\"\n[[model]]\npath = \"**\"\nsigners = [\"us\"]\nrequire = [\"manifest\"]\n",
+    )
+    .unwrap();
+    let made = run(&["lock", &model, "-o", &lock, "--config", &policy]);
+    assert_eq!(made.code, 0, "{}{}", made.out, made.err);
+    assert!(!made.err.contains("not proven"), "the lock itself is the manifest: {}", made.err);
+    assert!(fs::read_to_string(&lock).unwrap().contains("\"signed_by\":\"key "));
+    assert_eq!(run(&["lock", &model, "-o", &lock, "--check", "--config", &policy]).code, 0);
+    fs::remove_file(signed.at("m/model.sig")).unwrap();
+    assert_eq!(run(&["lock", &model, "-o", &lock, "--check", "--config", &policy]).code, 1);
+    assert_eq!(run(&[&model, "--lock", &lock, "--no-config"]).code, 1, "stripped");
+}

@@ -149,7 +149,7 @@ fn claim(entry: &lock::Entry) -> Claim {
         digests: vec![Claimed::Whole(vec![Algorithm::Sha256], entry.sha256)],
         no_link: !entry.link,
         if_loadable: false,
-        signed_by: entry.signed_by.clone(),
+        signed_by: entry.signed_by.clone().map(|name| (name, entry.logged)),
     }
 }
 

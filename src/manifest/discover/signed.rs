@@ -130,8 +130,13 @@ impl Gathering {
                 self.tell(path, Finding::new(&rules::SELF_ASSERTED, "nobody was named to trust; it proves no origin"));
             }
         }
-        let source =
-            Source { name: by.name.clone(), trust: verified.trust, signer: verified.signer, world: World::Closed };
+        let source = Source {
+            name: by.name.clone(),
+            trust: verified.trust,
+            signer: verified.signer,
+            logged: verified.logged,
+            world: World::Closed,
+        };
         let manifest = match verified.manifest {
             Statement::Manifest(manifest) => manifest,
             Statement::Attestation(attestation) => {
