@@ -76,6 +76,8 @@ pub fn brief(a: &Artifact, style: Style) -> String {
     headline(&mut out, a, style);
     if a.outcome.verdict() != Verdict::Ok || style.verbose {
         integrity(&mut out, a);
+    }
+    if a.outcome.verdict() != Verdict::Ok || style.verbose || accepted(a) {
         findings(&mut out, a, style);
     }
     out
@@ -102,6 +104,7 @@ fn headline(out: &mut String, a: &Artifact, style: Style) {
         return;
     }
     let says = match (verdict, a.role) {
+        (Verdict::Ok, _) if accepted(a) => "what was found in it does not count, by your policy or baseline",
         (Verdict::Ok, Role::Loadable) => "loading it runs no code of its own",
         (Verdict::Ok, Role::Code) => "it is a script, which runs where something calls it",
         (Verdict::Ok, _) => "it is what it says it is, and holds no code",
@@ -109,6 +112,11 @@ fn headline(out: &mut String, a: &Artifact, style: Style) {
         (Verdict::Bad, _) => "do not load this file",
     };
     let _ = writeln!(out, "{} {}: {says}", badge(verdict, style), path(&a.path));
+}
+
+/// True if there is something that would count if nobody had accepted it.
+fn accepted(a: &Artifact) -> bool {
+    a.findings.iter().any(|f| f.rule.effect != Effect::Note && f.excuse.is_some())
 }
 
 /// What to say of a file that was only compared with a signed manifest, or of that manifest itself.
@@ -183,6 +191,7 @@ fn next(a: &Artifact) -> Option<String> {
     // of equal ones the first: what is wrong with the file, then with its parts
     let worst = a.findings.iter().filter(|f| f.counts()).min_by_key(|f| Reverse(f.severity));
     match (a.outcome.verdict(), worst) {
+        (Verdict::Ok, _) if accepted(a) => None,
         (Verdict::Ok, _) if a.format == "safetensors" => {
             Some("load it with safetensors.torch.load_file(...)".to_owned())
         }

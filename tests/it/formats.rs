@@ -1,6 +1,6 @@
 //! The formats of reports as other tools read them, and names that try to forge their lines.
 
-use super::tool::{fixture, mverify, mverify_in};
+use super::tool::{fixture, mverify, mverify_in, python_with, skip};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -109,13 +109,10 @@ fn formats_are_the_same_on_any_number_of_threads_and_in_two_runs() {
 fn sarif_is_valid_by_the_official_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let schema = root.join("target/tools/sarif-2.1.0.json");
-    let python = std::env::var("MVERIFY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_validator =
-        Command::new(&python).args(["-c", "import jsonschema"]).output().is_ok_and(|o| o.status.success());
-    if !schema.is_file() || !has_validator {
-        eprintln!("skipped: no target/tools/sarif-2.1.0.json, or {python} has no jsonschema (tests/install-tools)");
-        return;
+    if !schema.is_file() {
+        return skip("there is no target/tools/sarif-2.1.0.json (tests/install-tools)");
     }
+    let Some(python) = python_with("jsonschema") else { return };
     let dir = tempfile::tempdir().unwrap();
     let mut args = vec!["fixtures".to_owned(), "-q".to_owned()];
     if root.join("../shared/corpus").is_dir() {

@@ -1,7 +1,7 @@
 //! Files that git tracks, as themselves or as a git-lfs pointer.
 
 use super::model::{artifact, json, model, safetensors};
-use super::tool::mverify;
+use super::tool::{mverify, skip};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,7 +57,7 @@ fn lfs_repository(home: &Path) -> Option<PathBuf> {
         return None;
     }
     if !git(&origin, &["lfs", "install", "--local"]) {
-        eprintln!("skipped: no git-lfs here (tests/install-tools)");
+        skip("there is no git-lfs (tests/install-tools)");
         return None;
     }
     fs::write(origin.join("model.safetensors"), safetensors("w")).unwrap();

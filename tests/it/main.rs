@@ -8,6 +8,7 @@ mod cas;
 mod cli;
 mod expected;
 mod formats;
+mod gate;
 mod git;
 mod grants;
 mod hub;

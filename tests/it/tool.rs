@@ -69,7 +69,14 @@ pub fn python_with(module: &str) -> Option<PathBuf> {
     };
     let found = candidates.find(has);
     if found.is_none() {
-        eprintln!("skipped: no python here has {module} (tests/install-tools)");
+        skip(&format!("no python here has {module} (tests/install-tools)"));
     }
     found
+}
+
+/// Says why a test does not run for want of what `tests/install-tools` brings; where `MVERIFY_REQUIRE_REFERENCE` is set, as
+/// in CI, it must be there.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("MVERIFY_REQUIRE_REFERENCE").is_none(), "{why}");
+    eprintln!("skipped: {why}");
 }

@@ -2,25 +2,12 @@
 //! what one signs the other verifies, and what was changed since neither does.
 
 use super::{Run, Signed, run};
+use crate::tool::python_with;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The interpreter that has the client: `MVERIFY_PYTHON`, or `python3`. `None` (and a word why) without it, unless
-/// `MVERIFY_REQUIRE_REFERENCE` says that it must be there, as in CI.
-fn reference() -> Option<String> {
-    let python = std::env::var("MVERIFY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import model_signing"]).current_dir(std::env::temp_dir()).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let why = format!("{python} has no model_signing (pip install model-signing pyOpenSSL; MVERIFY_PYTHON)");
-    assert!(std::env::var_os("MVERIFY_REQUIRE_REFERENCE").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    None
-}
-
-fn client(python: &str, directory: &Path, args: &[&str]) -> bool {
+fn client(python: &Path, directory: &Path, args: &[&str]) -> bool {
     let output = Command::new(python).args(["-m", "model_signing"]).args(args).current_dir(directory).output().unwrap();
     output.status.success()
 }
@@ -39,7 +26,7 @@ fn model() -> Signed {
 
 #[test]
 fn keys() {
-    let Some(python) = reference() else { return };
+    let Some(python) = python_with("model_signing") else { return };
     for curve in ["p256", "p384", "p521"] {
         let signed = model();
         let (model, bundle, key) = (signed.path("m"), signed.path("m/model.sig"), signed.path(curve));
@@ -98,7 +85,7 @@ fn certificates(directory: &Path, curve: &str) {
 
 #[test]
 fn certificates_in_both_directions() {
-    let Some(python) = reference() else { return };
+    let Some(python) = python_with("model_signing") else { return };
     for curve in ["P-256", "P-384", "P-521"] {
         let signed = model();
         certificates(signed.directory.path(), curve);
@@ -151,7 +138,7 @@ else:
 
 #[test]
 fn shards_in_both_directions() {
-    let Some(python) = reference() else { return };
+    let Some(python) = python_with("model_signing") else { return };
     let signed = model();
     // shards of the client leave out empty files, so there must be none
     fs::remove_file(signed.at("m/empty.txt")).unwrap();
