@@ -1,0 +1,89 @@
+"""torch.load, of verified bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import _native, _options
+from ._errors import UsageError, refuse
+from ._file import open
+from ._report import Report
+
+if TYPE_CHECKING:
+    from ._options import Options
+
+__all__ = ["load", "load_sharded"]
+
+
+def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: Any) -> Any:
+    """Verifies `f` and loads the bytes that were verified, with `weights_only=True`.
+
+    Takes the arguments of `torch.load` and the options of `mverify.open` (`lock`, `manifest`, `key`, `sha256`, ...). The
+    torch version asked about is the one that runs, unless `torch` names others. `f` is a path, or a binary file object,
+    which is read to its end.
+
+    Raises Rejected and NotProven; UsageError where `weights_only=False` or a `pickle_module` is asked for, since a full
+    unpickler runs what the file says; and whatever `torch.load` raises.
+    """
+    import torch
+
+    options, rest = _options.split(kwargs)
+    if rest.pop("weights_only", True) not in (True, None):
+        raise UsageError("weights_only=False: mverify.torch.load always loads with weights_only=True")
+    if pickle_module is not None:
+        raise UsageError("pickle_module: weights_only=True has an unpickler of its own")
+    version = torch.__version__.split("+")[0]
+    options.setdefault("torch", version)
+    if not isinstance(f, (str, os.PathLike)):
+        return torch.load(_read(f, options), map_location=map_location, weights_only=True, **rest)
+    with open(f, **options) as verified:
+        if os.fspath(f).endswith(".safetensors") and _numbers(version) >= (2, 13):
+            from safetensors.torch import load_file  # as torch.load does, by the name
+
+            loaded = load_file(verified.path, device="cpu" if map_location is None else map_location)
+        else:
+            loaded = torch.load(verified.path, map_location=map_location, weights_only=True, **rest)
+        verified.settle()
+        return loaded
+
+
+def load_sharded(path: os.PathLike[str] | str, map_location: Any = None, **kwargs: Any) -> dict[str, Any]:
+    """Loads a sharded checkpoint (`pytorch_model.bin.index.json`, or its directory) as one state dict.
+
+    Index, shards and everything else in the directory are verified first, together, from one manifest, lock or policy; a
+    shard that is missing, or that the index does not name, is refused before the first tensor is loaded.
+    """
+    from ._shards import verified
+
+    options, rest = _options.split(kwargs)
+    if rest.pop("weights_only", True) not in (True, None):
+        raise UsageError("weights_only=False: mverify.torch.load_sharded always loads with weights_only=True")
+    import torch
+
+    options.setdefault("torch", torch.__version__.split("+")[0])
+    state: dict[str, Any] = {}
+    with verified(path, ".bin", options) as shards:
+        for file, names in shards.items():
+            part = torch.load(file, map_location=map_location, weights_only=True, **rest)
+            state.update((name, part[name]) for name in names)
+    return state
+
+
+def _read(f: Any, options: Options) -> io.BytesIO:
+    data = f.read()
+    if not isinstance(data, bytes):
+        raise UsageError(f"expected a path or a binary file object, not {type(f).__name__}")
+    name = getattr(f, "name", None)
+    name = os.path.basename(name) if isinstance(name, str) else "stream"
+    refuse(Report(_native.check_bytes(name, data, _options.native(options))))
+    return io.BytesIO(data)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = []
+    for part in version.split(".")[:2]:
+        digits = "".join(c for c in part if c.isdigit())
+        numbers.append(int(digits or 0))
+    return tuple(numbers)

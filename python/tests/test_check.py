@@ -1,0 +1,196 @@
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mverify
+import pytest
+from conftest import FIXTURES, ROOT
+
+
+def test_a_report_says_what_the_command_says(command):
+    os.chdir(ROOT)
+    for name in ["fixtures/weights.pt", "fixtures/pickle", "fixtures/format", "no such file"]:
+        report = mverify.check(name, torch=["2.15", "1.13"])
+        ran = subprocess.run(
+            [command, "--no-config", "--format", "json", "--torch", "2.15", "--torch", "1.13", name],
+            capture_output=True,
+            text=True,
+        )
+        assert report.to_json() == ran.stdout
+        assert {"ok": 0, "bad": 1, "unknown": 3}[report.verdict] == ran.returncode
+
+
+def test_attributes(evil):
+    report = mverify.check(evil, torch="2.15")
+    assert (report.ok, report.verdict, report.coverage) == (False, "bad", "complete")
+    finding = next(f for f in report.findings if f.global_name == "os.getpid")
+    assert finding.rule.startswith("MV-PKL-") and finding.severity in ("critical", "high") and finding.offset == 2
+    answer = report.weights_only[0]
+    assert (answer.torch, answer.outcome, answer.global_name) == ("2.15", "blocked", "os.getpid")
+    artifact = report.artifacts[0]
+    assert artifact.path == str(evil) and artifact.size == 17
+    assert artifact.digests["sha256"] == hashlib.sha256(evil.read_bytes()).hexdigest()
+    assert report.reasons and report.reasons[0].startswith(str(evil))
+    assert json.loads(report.to_json())["schema"] == "mverify.report/v1"
+    assert pickle.loads(pickle.dumps(report)) == report
+    assert "bad" in repr(report)
+    with pytest.raises(TypeError):
+        bool(report)
+
+
+def test_demands(tmp_path, evil):
+    good = FIXTURES / "weights.pt"
+    digest = hashlib.sha256(good.read_bytes()).hexdigest()
+    assert mverify.check(good).ok
+    assert mverify.check(good, sha256=digest, require="manifest").ok
+    assert mverify.check(good, sha256="0" * 64).verdict == "bad"
+    assert mverify.check(good, require="manifest").verdict == "unknown"
+    assert mverify.check(good, require=["weights-only>=2.0"]).ok
+    assert mverify.check(good, policy={"formats": ["safetensors"]}).verdict == "bad"
+    policy = tmp_path / "mverify.toml"
+    policy.write_text('require = ["signature"]\n')
+    assert not mverify.check(good, policy=policy).ok
+    assert not mverify.check(evil, policy={"fail-on": "critical"}).ok, "nothing makes a bad file ok"
+
+
+def test_locks(tmp_path, command):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "weights.pt").write_bytes((FIXTURES / "weights.pt").read_bytes())
+    lock = tmp_path / "mverify.lock"
+    subprocess.run([command, "lock", str(model), "-o", str(lock)], check=True, capture_output=True)
+    assert mverify.check(model, lock=lock, require="manifest").ok
+    (model / "extra.json").write_text("{}")
+    assert mverify.check(model, lock=lock).verdict == "bad"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"torch": "new"},
+        {"require": "luck"},
+        {"sha256": "12"},
+        {"fail_on": "severe"},
+        {"policy": {"fail-of": "low"}},
+        {"policy": {"fail-on": object()}},
+        {"policy": "/no/such/policy"},
+        {"lock": "/no/such/lock"},
+        {"key": "/no/such/key"},
+        {"identity": "somebody"},
+        {"subject": "CN=x"},
+        {"key": __file__, "ca": [__file__]},
+        {"threads": -1},
+        {"look": 3},
+        {"manifest": 3},
+    ],
+)
+def test_what_cannot_be_used_is_an_error(options):
+    with pytest.raises(mverify.UsageError) as raised:
+        mverify.check(FIXTURES / "weights.pt", **options)
+    assert isinstance(raised.value, mverify.MverifyError) and isinstance(raised.value, ValueError)
+
+
+def test_a_digest_is_that_of_one_file():
+    with pytest.raises(mverify.UsageError):
+        mverify.check(FIXTURES, sha256="0" * 64)
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"we\xffights.pt")
+    Path(os.fsdecode(path)).write_bytes((FIXTURES / "weights.pt").read_bytes())
+    assert mverify.check(os.fsdecode(path)).ok
+
+
+def test_progress_is_told_and_its_errors_end_the_call(tmp_path):
+    big = tmp_path / "big.bin"
+    with open(big, "wb") as file:
+        file.truncate(256 << 20)
+    told = []
+    mverify.check(big, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (256 << 20, 256 << 20) and told == sorted(told)
+
+    def fail(done, total):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        mverify.check(big, progress=fail)
+    assert mverify.check(big, progress=True).verdict == "unknown"
+
+
+def test_the_gil_is_released(tmp_path):
+    big = tmp_path / "big.bin"
+    with open(big, "wb") as file:
+        file.truncate(512 << 20)
+    ticks, done = [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.001)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    mverify.check(big, threads=1)
+    done.set()
+    ticker.join()
+    assert len(ticks) > 20
+
+
+def test_ctrl_c_ends_it(tmp_path):
+    big = tmp_path / "big.bin"
+    with open(big, "wb") as file:
+        file.truncate(64 << 30)  # minutes
+    code = f"import mverify; print('go', flush=True); mverify.check({str(big)!r}, threads=1)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "go\n"
+    time.sleep(0.3)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert "KeyboardInterrupt" in errors and child.returncode in (1, -signal.SIGINT)
+
+
+def test_import_is_quick_and_brings_nothing_heavy():
+    code = "import sys, time; t = time.perf_counter(); import mverify; t = time.perf_counter() - t; " \
+        "assert not {'torch', 'numpy', 'safetensors', 'tqdm'} & set(sys.modules); print(t)"
+    times = [float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+             for _ in range(7)]
+    assert min(times) < 0.030, times
+
+
+def test_a_small_file_takes_less_than_a_millisecond(tmp_path):
+    small = tmp_path / "small.json"
+    small.write_text('{"a": "' + "x" * 1000 + '"}')
+    times = []
+    for _ in range(200):
+        began = time.perf_counter()
+        mverify.check(small)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.001, min(times)
+
+
+def test_spawned_and_forked_processes(evil):
+    """As workers of a DataLoader: the parent has used threads before it forks."""
+    import multiprocessing
+
+    mverify.check(FIXTURES, threads=4)
+    with mverify.open(FIXTURES / "weights.pt") as held:
+        for method in ["fork", "spawn", "forkserver"]:
+            with multiprocessing.get_context(method).Pool(3) as pool:
+                asked = [(str(FIXTURES), 4), (str(evil), 1), (str(FIXTURES / "weights.pt"), 2)] * 4
+                got = pool.map_async(_verdict, asked).get(timeout=120)
+                assert got == ["bad", "bad", "ok"] * 4, method
+        assert held.bytes(), "children that end take nothing away"
+
+
+def _verdict(asked):
+    path, threads = asked
+    return mverify.check(path, threads=threads).verdict
