@@ -21,6 +21,7 @@ from maturin import (  # noqa: F401  the hooks that need nothing of ours
 
 HERE = Path(__file__).resolve().parent.parent
 CARGO = os.environ.get("CARGO", "cargo")
+PROFILE = os.environ.get("MVERIFY_WHEEL_PROFILE", "release")  # tests build with dev, which they have anyway
 SCRIPTS = HERE / "mverify.data" / "scripts"
 SCRIPTS.mkdir(parents=True, exist_ok=True)  # maturin looks for it also where only metadata is asked for
 
@@ -28,18 +29,22 @@ SCRIPTS.mkdir(parents=True, exist_ok=True)  # maturin looks for it also where on
 def _command() -> None:
     # both at once: cargo gives packages that are built together the same features, and so one build of what they share
     packages = ["-p", "mverify", "-p", "mverify-python", "--bin", "mverify", "--lib"]
-    subprocess.run([CARGO, "build", "--release", "--locked", *packages], cwd=HERE, check=True)
+    subprocess.run([CARGO, "build", "--profile", PROFILE, "--locked", *packages], cwd=HERE, check=True)
     metadata = [CARGO, "metadata", "--no-deps", "--format-version", "1"]
     target = json.loads(subprocess.run(metadata, cwd=HERE, check=True, capture_output=True).stdout)["target_directory"]
     name = "mverify.exe" if os.name == "nt" else "mverify"
-    shutil.copy2(Path(target) / "release" / name, SCRIPTS / name)
+    shutil.copy2(Path(target) / ("debug" if PROFILE == "dev" else PROFILE) / name, SCRIPTS / name)
+
+
+def _settings(settings):
+    return {"build-args": f"--locked --profile {PROFILE}", **(settings or {})}
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     _command()
-    return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return maturin.build_wheel(wheel_directory, _settings(config_settings), metadata_directory)
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     _command()
-    return maturin.build_editable(wheel_directory, config_settings, metadata_directory)
+    return maturin.build_editable(wheel_directory, _settings(config_settings), metadata_directory)

@@ -35,7 +35,7 @@ def install(policy: Path | Mapping[str, Any] | None = None, /, **options: Unpack
     """
     if policy is not None:
         options["policy"] = policy
-    _options.native(options)  # what cannot be used is an error now
+    _native.validate(_options.native(options))  # what cannot be used is an error now
     uninstall()
     import pickle
 

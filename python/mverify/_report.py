@@ -67,9 +67,7 @@ def _artifact(wire: dict[str, Any]) -> Artifact:
     weights_only = [
         WeightsOnly(w["torch"], w["outcome"], w["rule"], w["global"], w["reason"]) for w in wire["weights_only"]
     ]
-    integrity = [
-        Integrity(i["source"], i["trust"], i["signer"], i["status"], i.get("note")) for i in wire["integrity"]
-    ]
+    integrity = [Integrity(i["source"], i["trust"], i["signer"], i["status"], i.get("note")) for i in wire["integrity"]]
     findings = [
         Finding(f["rule"], f["severity"], f["message"], f["member"], f["offset"], f["global"]) for f in wire["findings"]
     ]

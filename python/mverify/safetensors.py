@@ -47,15 +47,13 @@ def load_sharded(path: Path, device: Any = "cpu", **options: Unpack[Options]) ->
     return tensors
 
 
-class safe_open:  # noqa: N801  the name that it has in safetensors
+class safe_open:
     """`safetensors.safe_open`, of a verified file. A context manager; tensors are those of `framework`.
 
     The whole file is verified when it is opened; what is not asked for is never copied out of the sealed bytes.
     """
 
-    def __init__(
-        self, filename: Path, framework: str = "pt", device: Any = "cpu", **options: Unpack[Options]
-    ) -> None:
+    def __init__(self, filename: Path, framework: str = "pt", device: Any = "cpu", **options: Unpack[Options]) -> None:
         import safetensors
 
         self._file: VerifiedFile = open(os.fspath(filename), **options)
@@ -85,5 +83,3 @@ class safe_open:  # noqa: N801  the name that it has in safetensors
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._open, name)
-
-

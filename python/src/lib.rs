@@ -22,7 +22,7 @@ mod native {
     #[pymodule_export]
     use super::snapshot::{Snapshot, snapshot};
     #[pymodule_export]
-    use super::{check, check_bytes};
+    use super::{check, check_bytes, validate};
 }
 
 /// Checks a file, or every file under a directory; returns the report as JSON.
@@ -48,4 +48,11 @@ fn check_bytes(
     let mut report = mverify::Report::default();
     report.push(artifact);
     raise::json(&report)
+}
+
+/// Raises `UsageError` where these options cannot be used.
+#[pyfunction]
+fn validate(options: options::Options) -> PyResult<()> {
+    drop(options.keeping()?);
+    options.verifier(1, &mverify::scan::Stop::default()).map(drop)
 }

@@ -1,8 +1,9 @@
 import io
 import pickle
 
-import mverify
 import pytest
+
+import mverify
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,10 @@ import pickle
 import subprocess
 import sys
 
-import mverify
 import pytest
 from conftest import FIXTURES
+
+import mverify
 
 GOOD = FIXTURES / "weights.pt"
 
@@ -34,11 +35,9 @@ def test_what_is_handed_out_is_what_was_verified(tmp_path, mode):
 
 
 def test_sealed_bytes_cannot_be_written_to():
-    with mverify.open(GOOD) as v:
-        with pytest.raises(OSError):
-            with open(v.path, "r+b") as file:
-                file.write(b"x")
-                file.flush()
+    with mverify.open(GOOD) as v, pytest.raises(OSError), open(v.path, "r+b") as file:
+        file.write(b"x")
+        file.flush()
 
 
 def test_refusals_carry_the_report(evil, tmp_path):
@@ -76,10 +75,9 @@ def test_a_lease_that_is_lost_is_an_error(tmp_path):
         held = mverify.open(path, mode="lease")
     except mverify.NotProven as error:
         pytest.skip(f"no leases here: {error}")
-    with pytest.raises(mverify.NotProven):
-        with held:
-            code = f"import os; os.open({str(path)!r}, os.O_RDWR | os.O_NONBLOCK)"
-            subprocess.run([sys.executable, "-c", code], capture_output=True)
+    with pytest.raises(mverify.NotProven), held:
+        code = f"import os; os.open({str(path)!r}, os.O_RDWR | os.O_NONBLOCK)"
+        subprocess.run([sys.executable, "-c", code], capture_output=True)
     with mverify.open(path, mode="lease") as v:
         assert v.bytes() == path.read_bytes()
 

@@ -2,8 +2,9 @@ import json
 import os
 import subprocess
 
-import mverify
 import pytest
+
+import mverify
 
 
 @pytest.fixture

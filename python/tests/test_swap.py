@@ -3,44 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 ROUNDS = int(os.environ.get("MVERIFY_SWAPS", "1500"))
 
-WRITER = r"""
-import mmap, os, random, sys, time
-path, good, evil = sys.argv[1], open(sys.argv[2], "rb").read(), open(sys.argv[3], "rb").read()
-link = path + ".link"
-# a mapping that was dirtied before anybody looked: later writes through it change no time of the file
-handle = os.open(path, os.O_RDWR)
-shared = mmap.mmap(handle, len(good))
-shared[0:1] = shared[0:1]
-print("ready", flush=True)
-parent = os.getppid()
-while os.getppid() == parent:
-    way = random.randrange(6)
-    try:
-        if way == 0:
-            fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW); os.pwrite(fd, evil, 0); os.pwrite(fd, good, 0); os.close(fd)
-        elif way == 1:
-            with open(path + ".new", "wb") as f: f.write(random.choice((good, evil)))
-            os.rename(path + ".new", path)
-        elif way == 2:
-            fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW); os.ftruncate(fd, 40); os.pwrite(fd, good, 0); os.close(fd)
-        elif way == 3:
-            if os.path.lexists(link): os.unlink(link)
-            os.symlink(random.choice((sys.argv[2], sys.argv[3])), link); os.rename(link, path)
-        elif way == 4:
-            shared[:] = evil; shared[:] = good
-        else:
-            os.unlink(path); os.link(sys.argv[2], path + ".l"); os.rename(path + ".l", path)
-            with open(path + ".new", "wb") as f: f.write(good)
-            os.rename(path + ".new", path); os.close(handle); handle = os.open(path, os.O_RDWR)
-            shared.close(); shared = mmap.mmap(handle, len(good)); shared[0:1] = shared[0:1]
-    except (OSError, ValueError):
-        pass
-"""
+WRITER = Path(__file__).with_name("swap_writer.py")
 
 READER = r"""
 import sys, mverify
@@ -71,9 +40,7 @@ def test_what_is_loaded_is_what_was_proven(torch, tmp_path, mode):
     path.write_bytes(good.read_bytes())
     digest = hashlib.sha256(good.read_bytes()).hexdigest()
     good.chmod(0o444)
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), str(good), str(evil)], stdout=subprocess.PIPE, text=True
-    )
+    writer = subprocess.Popen([sys.executable, WRITER, path, good, evil], stdout=subprocess.PIPE, text=True)
     try:
         assert writer.stdout.readline() == "ready\n"
         reader = subprocess.run(
@@ -81,6 +48,7 @@ def test_what_is_loaded_is_what_was_proven(torch, tmp_path, mode):
             capture_output=True,
             text=True,
         )
+        assert writer.poll() is None, "the writer was there to the end"
     finally:
         writer.kill()
         writer.wait()

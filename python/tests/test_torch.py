@@ -3,9 +3,10 @@ import json
 import os
 import subprocess
 
-import mverify
 import pytest
 from conftest import ROOT
+
+import mverify
 
 REAL = ROOT.parent / "shared" / "torch" / "real" / "2.15.0"
 
@@ -37,7 +38,7 @@ def test_state_dicts(torch, tmp_path, how):
     else:
         loaded = mverify.torch.load(path, mmap=True if how == "mmap" else None, map_location="cpu")
     assert equal(torch, loaded, state)
-    loaded["w"] += 1, "what was loaded is an ordinary tensor"
+    loaded["w"] += 1  # what was loaded is an ordinary tensor
 
 
 def test_only_weights_only(torch, tmp_path, evil):
