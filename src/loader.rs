@@ -22,6 +22,8 @@
 mod handle;
 mod memory;
 mod mode;
+#[cfg(feature = "trust")]
+mod parts;
 mod private;
 mod refusal;
 mod sealed;
@@ -31,6 +33,8 @@ mod verity;
 
 pub use handle::VerifiedFile;
 pub use mode::{Mode, Options};
+#[cfg(feature = "trust")]
+pub use parts::open_tensors;
 pub use refusal::LoadError;
 pub use snapshot::{Snapshot, snapshot};
 pub use tensors::VerifiedTensors;

@@ -171,6 +171,11 @@ pub fn versions_from(version: &str) -> Option<Vec<&'static str>> {
     Some(std::iter::successors(Some(first), |version| version.next()).map(Version::name).collect())
 }
 
+/// True if it looks like a version, known or not.
+pub(crate) fn is_version(version: &str) -> bool {
+    version.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit())
+}
+
 fn each_version(settings: &Settings, mut answer: impl FnMut(Option<Version>, &str) -> Answer) -> Vec<Answer> {
     let newest = [Version::NEWEST.name().to_owned()];
     let asked = if settings.torch_versions.is_empty() { newest.as_slice() } else { &settings.torch_versions };

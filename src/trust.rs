@@ -23,6 +23,7 @@ mod private;
 mod several;
 mod sign;
 pub(crate) mod signers;
+mod trusted;
 mod verify;
 
 pub use bundle::{Bundle, KeyNamed, MOST_BYTES, Material};
@@ -34,6 +35,7 @@ pub use partial::OUTBOARD;
 pub use private::PrivateKey;
 pub use several::{Judged, Suffices, judge, lines, settle};
 pub use sign::{Statement, sign};
+pub use trusted::Trusted;
 pub use verify::{Anchor, How, Verified, verify, verify_statement};
 
 use crate::manifest::oms::Refusal;

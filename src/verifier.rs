@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 mod demand;
 mod notes;
+#[cfg(all(unix, feature = "trust"))]
+mod partly;
 
 use demand::Judged;
 
@@ -221,8 +223,12 @@ impl Builder {
     /// The verifier.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the system gives no threads.
+    /// [`Error::Usage`] for a torch version that is none, and where the system gives no threads.
     pub fn build(mut self) -> Result<Verifier, Error> {
+        let versions = &self.settings.torch_versions;
+        if let Some(version) = versions.iter().find(|version| !torch::is_version(version)) {
+            return Err(Error::Usage(format!("torch {version}: expected a version, as in 2.6")));
+        }
         // what a policy says about content cannot be held against it without hashing
         if self.policy.needs_digests() && !self.algorithms.contains(&Algorithm::Sha256) {
             self.algorithms.push(Algorithm::Sha256);

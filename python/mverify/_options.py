@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
+from . import _toml
 from ._errors import UsageError
 
 Path = Union[str, "os.PathLike[str]"]
@@ -17,9 +18,13 @@ class Options(TypedDict, total=False):
     """What is demanded of a file, and how it is kept until it is loaded. All of it is optional."""
 
     policy: Path | Mapping[str, Any] | None
-    """A policy file (`mverify.toml`), or the same as a dict. No other policy is read, wherever it lies."""
+    """A policy file (`mverify.toml`), or the same as a dict. It is trusted; no other is read, wherever it lies."""
+    limits: Mapping[str, int | str] | None
+    """Upper bounds, as in `[limits]` of a policy: {"max_file_bytes": "16G", "max_ops": 1_000_000, "timeout": 60}."""
     torch: str | Sequence[str] | None
     """torch versions that the weights_only question is asked for, as in "2.15" (default: the newest known)."""
+    profile: str | Sequence[str] | None
+    """Frameworks whose loaders are asked about: "accelerate", "transformers-trainer", "timm", "deepspeed"."""
     require: str | Sequence[str] | None
     """Proofs without which a loadable file fails: "weights-only", "weights-only>=2.6", "signature", "manifest"."""
     fail_on: Literal["critical", "high", "medium", "low", "info"] | None
@@ -50,6 +55,8 @@ class Options(TypedDict, total=False):
     """Takes signatures of the forms before version 1.0, too."""
     discover: bool
     """Looks at checksum lists beside the files (default: yes). They can fail a file, never prove it."""
+    strict_perms: bool
+    """Refuses files and directories that group or others can write to, or that somebody else owns."""
     threads: int
     """Threads of this call (default: one per core, at most 16). They end with the call."""
     progress: bool | Progress | None
@@ -112,23 +119,20 @@ def native(given: Options) -> dict[str, Any]:
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]!r}: expected some of {', '.join(sorted(NAMES))}")
     get = given.get
-    policy = get("policy")
-    inline = policy if isinstance(policy, Mapping) else None
-    if inline is not None:
-        import json
-
-        try:
-            text = json.dumps(dict(inline))
-        except TypeError as error:
-            raise UsageError(f"policy: {error}") from None
+    policy, limits = get("policy"), get("limits")
+    if limits is not None and not isinstance(limits, Mapping):
+        raise UsageError(f"limits={limits!r}: expected a dict")
+    inline = isinstance(policy, Mapping)
     progress: Any = get("progress")
     threads = get("threads", 0)
     if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= 1024:
         raise UsageError(f"threads={threads!r}: expected a number up to 1024; 0 is one per core")
     return {
-        "policy_file": None if inline is not None else _path("policy", policy),
-        "policy_json": text if inline is not None else None,
+        "policy_file": None if inline else _path("policy", policy),
+        "policy_text": _toml.document("policy", policy) if isinstance(policy, Mapping) else None,
+        "limits": _toml.document("limits", {"limits": limits}) if limits is not None else None,
         "torch": [str(version) for version in _list(get("torch"))],
+        "profile": [str(name) for name in _list(get("profile"))],
         "require": [str(proof) for proof in _list(get("require"))],
         "fail_on": get("fail_on"),
         "sha256": get("sha256"),
@@ -144,6 +148,7 @@ def native(given: Options) -> dict[str, Any]:
         "allow_symlinks": bool(get("allow_symlinks", False)),
         "allow_legacy": bool(get("allow_legacy", False)),
         "discover": bool(get("discover", True)),
+        "owner": os.geteuid() if get("strict_perms", False) else None,
         "threads": threads,
         "mode": get("mode", "sealed"),
         "memory": get("memory"),

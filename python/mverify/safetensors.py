@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._file import VerifiedFile, open
+from . import _native, _options
+from ._file import open
+from ._report import Report
 
 if TYPE_CHECKING:
     from ._options import Options, Path, Unpack
@@ -48,38 +52,88 @@ def load_sharded(path: Path, device: Any = "cpu", **options: Unpack[Options]) ->
 
 
 class safe_open:
-    """`safetensors.safe_open`, of a verified file. A context manager; tensors are those of `framework`.
+    """`safetensors.safe_open`, of verified bytes. A context manager; tensors are those of `framework`.
 
-    The whole file is verified when it is opened; what is not asked for is never copied out of the sealed bytes.
+    Where a signed manifest lists the file in shards (or by BLAKE3, with an outboard beside the file), only the header is
+    verified now, and each tensor when it is asked for: that costs the shards it lies in. Where something is demanded that
+    only the whole file can prove (`lock`, `sha256`, a manifest without shards), or nobody is trusted, all of it is
+    verified now.
+
+    Takes the options of `mverify.open`. Raises Rejected, NotProven, UsageError (also for a file that is no safetensors
+    file, and for a name that it does not have), OSError, and what safetensors raises.
     """
 
     def __init__(self, filename: Path, framework: str = "pt", device: Any = "cpu", **options: Unpack[Options]) -> None:
         import safetensors
 
-        self._file: VerifiedFile = open(os.fspath(filename), **options)
+        self._tensors = _native.open_tensors(os.fspath(filename), _options.native(options))
+        self._how = {"framework": framework, "device": device}
         try:
-            self._open: Any = safetensors.safe_open(self._file.path, framework=framework, device=device)
+            path = self._tensors.path()
+            self._whole: Any = None if path is None else safetensors.safe_open(path, **self._how)
         except BaseException:
-            self._file.close()
+            self._tensors.close()
             raise
 
+    def keys(self) -> list[str]:
+        """Names of the tensors, sorted."""
+        return sorted(self._tensors.names())
+
+    def offset_keys(self) -> list[str]:
+        """Names of the tensors, in the order of the file."""
+        return self._tensors.names()
+
+    def metadata(self) -> dict[str, str] | None:
+        """What the header says about the file; None where it says nothing."""
+        return dict(self._tensors.metadata()) or None
+
+    def get_tensor(self, name: str) -> Any:
+        """A tensor, proven."""
+        with self._holding(name) as file:
+            tensor = file.get_tensor(name)
+            self._tensors.settle()
+            return tensor
+
+    def get_slice(self, name: str) -> Any:
+        """A tensor, proven, of which parts can be taken as in `f.get_slice("w")[2:4]`."""
+        with self._holding(name) as file:
+            return file.get_slice(name)
+
+    @property
+    def report(self) -> Report:
+        """The report that let the file through."""
+        return Report(self._tensors.report())
+
+    @property
+    def proven(self) -> list[tuple[int, int]]:
+        """Ranges of bytes that were proven so far, as start and end."""
+        return self._tensors.proven()
+
+    @contextmanager
+    def _holding(self, name: str) -> Iterator[Any]:
+        """A file of safetensors' that holds this tensor."""
+        if self._whole is not None:
+            yield self._whole
+            return
+        import safetensors
+
+        descriptor = self._tensors.sealed(name)
+        try:
+            with safetensors.safe_open(f"/proc/self/fd/{descriptor}", **self._how) as file:
+                yield file
+        finally:
+            os.close(descriptor)  # what was mapped stays
+
     def __enter__(self) -> safe_open:
-        self._open.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.__exit__(kind, error, trace)
-        self._file.__exit__(kind, error, trace)
-
-    @property
-    def file(self) -> VerifiedFile:
-        """The verified file, with its report."""
-        return self._file
-
-    def __getattr__(self, name: str) -> Any:
-        """keys, metadata, get_tensor, get_slice, offset_keys: those of safetensors."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._open, name)
+        try:
+            if kind is None:
+                self._tensors.settle()
+        finally:
+            if self._whole is not None:
+                self._whole.__exit__(kind, error, trace)
+            self._tensors.close()

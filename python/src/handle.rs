@@ -20,9 +20,8 @@ pub struct Handle(Mutex<Option<Arc<VerifiedFile>>>);
 pub fn open(py: Python<'_>, path: PathBuf, options: Options) -> PyResult<Handle> {
     let keeping = options.keeping()?;
     let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let opened = watched(py, options.progress.as_ref(), &work.stop, |watch| {
-        loader::open(&work.verifier, &path, &keeping, watch)
-    })?;
+    let opened =
+        watched(py, options.progress.as_ref(), &work, |watch| loader::open(&work.verifier, &path, &keeping, watch))?;
     opened.map(|file| Handle(Mutex::new(Some(Arc::new(file))))).map_err(|error| raise::refused(py, &error))
 }
 

@@ -14,6 +14,7 @@ mod options;
 mod raise;
 mod run;
 mod snapshot;
+mod tensors;
 
 #[pymodule(name = "_native")]
 mod native {
@@ -21,6 +22,8 @@ mod native {
     use super::handle::{Handle, open};
     #[pymodule_export]
     use super::snapshot::{Snapshot, snapshot};
+    #[pymodule_export]
+    use super::tensors::{Tensors, open_tensors};
     #[pymodule_export]
     use super::{check, check_bytes, validate};
 }
@@ -30,7 +33,7 @@ mod native {
 fn check(py: Python<'_>, path: std::path::PathBuf, options: options::Options) -> PyResult<String> {
     let paths = [path];
     let work = run::Work::new(&options, &paths)?;
-    let report = run::watched(py, options.progress.as_ref(), &work.stop, |watch| work.check(&paths, watch))?;
+    let report = run::watched(py, options.progress.as_ref(), &work, |watch| work.check(&paths, watch))?;
     report.map(|report| raise::json(&report)).map_err(|error| raise::error(py, &error))?
 }
 
@@ -43,8 +46,7 @@ fn check_bytes(
     options: options::Options,
 ) -> PyResult<String> {
     let work = run::Work::new(&options, &[])?;
-    let artifact =
-        run::watched(py, options.progress.as_ref(), &work.stop, |_| work.verifier.verify_bytes(&name, &bytes))?;
+    let artifact = run::watched(py, options.progress.as_ref(), &work, |_| work.verifier.verify_bytes(&name, &bytes))?;
     let mut report = mverify::Report::default();
     report.push(artifact);
     raise::json(&report)
@@ -54,5 +56,5 @@ fn check_bytes(
 #[pyfunction]
 fn validate(options: options::Options) -> PyResult<()> {
     drop(options.keeping()?);
-    options.verifier(1, &mverify::scan::Stop::default()).map(drop)
+    options.demands(1, &mverify::scan::Stop::default()).map(drop)
 }

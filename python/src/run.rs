@@ -1,7 +1,7 @@
 //! Work without the GIL that Ctrl-C ends and progress is told of: it runs on a thread of its own, and the calling thread
 //! waits, looks for signals and calls back.
 
-use crate::options::Options;
+use crate::options::{Demands, Options};
 use mverify::digest::Watch;
 use mverify::scan::Stop;
 use mverify::verifier::Verifier;
@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks for signals.
 const TICK: Duration = Duration::from_millis(40);
@@ -28,8 +28,8 @@ const MOST_THREADS: usize = 16;
 pub struct Work {
     /// The verifier.
     pub verifier: Verifier,
-    /// Ends it.
-    pub stop: Stop,
+    stop: Stop,
+    timeout: Option<Duration>,
     one: bool,
 }
 
@@ -40,8 +40,8 @@ impl Work {
             paths.iter().all(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() < SMALL));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let stop = Stop::default();
-        let verifier = options.verifier(if small { 1 } else { cores.min(MOST_THREADS) }, &stop)?;
-        Ok(Work { verifier, stop, one: options.pins_one_file() })
+        let Demands { verifier, timeout } = options.demands(if small { 1 } else { cores.min(MOST_THREADS) }, &stop)?;
+        Ok(Work { verifier, stop, timeout, one: options.pins_one_file() })
     }
 
     /// The report on everything under `paths`.
@@ -84,13 +84,14 @@ impl Watch for Progress {
     }
 }
 
-/// What `work` returns. It runs without the GIL; a signal handler that raises, or a callback that does, ends it.
+/// What `run` returns. It runs without the GIL; a signal handler that raises, or a callback that does, ends it.
 pub fn watched<T: Send>(
     py: Python<'_>,
     callback: Option<&Py<PyAny>>,
-    stop: &Stop,
-    work: impl FnOnce(&Progress) -> T + Send,
+    work: &Work,
+    run: impl FnOnce(&Progress) -> T + Send,
 ) -> PyResult<T> {
+    let (stop, began) = (&work.stop, Instant::now());
     let progress = Progress { stop: stop.clone(), ..Progress::default() };
     let tell = |py: Python<'_>| -> PyResult<()> {
         match callback {
@@ -104,13 +105,16 @@ pub fn watched<T: Send>(
             let counted = &progress;
             let spawned = std::thread::Builder::new().name("mverify".to_owned()).spawn_scoped(scope, move || {
                 // nobody listens any more where the caller panicked
-                let _ = done.send(work(counted));
+                let _ = done.send(run(counted));
             });
             spawned.map_err(|error| PyRuntimeError::new_err(format!("cannot start a thread: {error}")))?;
             loop {
                 match result.recv_timeout(TICK) {
                     Ok(result) => return Python::attach(tell).map(|()| result),
                     Err(RecvTimeoutError::Timeout) => {
+                        if work.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+                            stop.now(); // what comes then says that it was stopped
+                        }
                         let raised = Python::attach(|py| py.check_signals().and_then(|()| tell(py)));
                         if let Err(raised) = raised {
                             stop.now();

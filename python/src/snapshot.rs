@@ -18,7 +18,7 @@ pub struct Snapshot(Mutex<Option<loader::Snapshot>>);
 pub fn snapshot(py: Python<'_>, path: PathBuf, options: Options) -> PyResult<Snapshot> {
     let keeping = options.keeping()?;
     let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let made = watched(py, options.progress.as_ref(), &work.stop, |watch| {
+    let made = watched(py, options.progress.as_ref(), &work, |watch| {
         loader::snapshot(&work.verifier, &path, &keeping, watch)
     })?;
     made.map(|made| Snapshot(Mutex::new(Some(made)))).map_err(|error| raise::refused(py, &error))

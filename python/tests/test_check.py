@@ -59,6 +59,44 @@ def test_demands(tmp_path, evil):
     policy.write_text('require = ["signature"]\n')
     assert not mverify.check(good, policy=policy).ok
     assert not mverify.check(evil, policy={"fail-on": "critical"}).ok, "nothing makes a bad file ok"
+    answers = mverify.check(good, profile=["accelerate", "timm"], torch="2.15").weights_only
+    assert len(answers) == 2 and {answer.outcome for answer in answers} == {"loads"}
+
+
+def test_a_dict_is_as_good_as_a_policy_file(tmp_path, evil):
+    good = str(FIXTURES / "weights.pt")
+    digest = hashlib.sha256(evil.read_bytes()).hexdigest()
+    for policy, path, verdict in [
+        ({"model": [{"path": good, "require": ["signature"]}]}, good, "unknown"),
+        ({"deny": {"sha256": [hashlib.sha256(Path(good).read_bytes()).hexdigest()]}}, good, "bad"),
+        ({"override": [{"path": str(tmp_path / "**"), "require": ["manifest"]}]}, good, "ok"),
+        ({"trusted-globals": ["it's \"\x7f\n.ünique"], "limits": {"max_ops": "1K"}}, good, "ok"),
+        ({"limits": {"max_ops": 1}}, good, "unknown"),
+        ({"deny": {"sha256": [digest]}}, evil, "bad"),
+    ]:
+        assert mverify.check(path, policy=policy).verdict == verdict, policy
+
+
+def test_limits(tmp_path):
+    good = FIXTURES / "weights.pt"
+    assert mverify.check(good, limits={"max_file_bytes": "1M", "timeout": 60}).ok
+    assert mverify.check(good, limits={"max_file_bytes": 10}).verdict == "unknown"
+    assert mverify.check(good, policy={"limits": {"max_ops": 1}}, limits={"max_ops": 100_000}).ok, "the call counts"
+    big = tmp_path / "big.bin"
+    with open(big, "wb") as file:
+        file.truncate(64 << 30)
+    began = time.monotonic()
+    report = mverify.check(big, limits={"timeout": 1}, threads=1)
+    assert report.verdict == "unknown" and time.monotonic() - began < 20, "minutes otherwise"
+
+
+def test_strict_permissions(tmp_path):
+    path = tmp_path / "weights.pt"
+    path.write_bytes((FIXTURES / "weights.pt").read_bytes())
+    path.chmod(0o600)
+    assert mverify.check(path, strict_perms=True).ok
+    path.chmod(0o666)
+    assert not mverify.check(path, strict_perms=True).ok and mverify.check(path).ok
 
 
 def test_locks(tmp_path, command):
@@ -88,6 +126,13 @@ def test_locks(tmp_path, command):
         {"subject": "CN=x"},
         {"key": __file__, "ca": [__file__]},
         {"threads": -1},
+        {"profile": "unknown"},
+        {"limits": {"max_op": 3}},
+        {"limits": {"max_ops": -1}},
+        {"limits": 3},
+        {"policy": {"model": [{"require": []}]}},
+        {"policy": {"formats": ["\ud800"]}},
+        {"policy": {3: 4}},
         {"look": 3},
         {"manifest": 3},
     ],

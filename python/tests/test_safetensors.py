@@ -33,7 +33,80 @@ def test_safe_open(torch, file):
         assert set(f.keys()) == {"w", "b"} and f.metadata() == {"format": "pt"}
         assert torch.equal(f.get_tensor("b"), torch.ones(3))
         assert f.get_slice("w")[1:2].shape == (1, 25)
-        assert f.file.report.ok
+        assert f.report.ok and f.offset_keys()[0] in ("w", "b")
+        assert f.proven == [(0, file.stat().st_size)]
+        with pytest.raises(Exception, match="nothing"):
+            f.get_tensor("nothing")
+    with pytest.raises(ValueError):
+        f.keys()
+
+
+@pytest.fixture
+def signed(torch, tmp_path, command):
+    """A model that was signed in shards, what it holds, and the options that trust its signer."""
+    from safetensors.torch import save_file
+
+    model = tmp_path / "signed"
+    model.mkdir()
+    path = model / "model.safetensors"
+    tensors = {
+        "a": torch.arange(2_000_000.0),
+        "b": torch.ones(300, 500, dtype=torch.bfloat16),
+        "c": torch.zeros(0, 3),
+        "d": torch.tensor(3, dtype=torch.int64),
+        "e": torch.arange(500_000, dtype=torch.uint8).to(torch.float8_e4m3fn),
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
+    subprocess.run([command, "keygen", "-o", "signer.pem"], cwd=tmp_path, check=True, capture_output=True)
+    signature, key = tmp_path / "model.sig", tmp_path / "signer.pem"
+    subprocess.run(
+        [command, "sign", model, "--key", key, "--shards", "65536", "-o", signature], check=True, capture_output=True
+    )
+    return path, tensors, {"manifest": signature, "key": tmp_path / "signer.pem.pub"}
+
+
+def test_safe_open_proves_what_is_asked_for(torch, signed):
+    path, tensors, trust = signed
+    for framework in ("pt", "np"):
+        with mverify.safetensors.safe_open(path, framework=framework, **trust) as f:
+            assert f.keys() == sorted(tensors) and f.metadata() == {"format": "pt"} and f.report.ok
+            before = sum(end - start for start, end in f.proven)
+            got = f.get_tensor("b") if framework == "pt" else f.get_tensor("d")
+            assert got.tolist() == tensors["b" if framework == "pt" else "d"].tolist()
+            after = sum(end - start for start, end in f.proven)
+            assert before <= after < path.stat().st_size / 2, "the rest was not read"
+    with mverify.safetensors.safe_open(path, framework="pt", require="signature", **trust) as f:
+        for name, tensor in tensors.items():
+            loaded = f.get_tensor(name)
+            assert loaded.dtype == tensor.dtype and loaded.shape == tensor.shape
+            assert torch.equal(loaded.reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8))
+        assert f.get_slice("b")[3:5, :2].shape == (2, 2)
+        with pytest.raises(mverify.UsageError):
+            f.get_tensor("nothing")
+
+
+def test_a_changed_tensor_is_refused_when_it_is_asked_for(torch, signed):
+    path, tensors, trust = signed
+    bytes = bytearray(path.read_bytes())
+    bytes[-1] ^= 1  # in the last tensor of the file
+    path.write_bytes(bytes)
+    with pytest.raises(mverify.Rejected):
+        mverify.safetensors.load_file(path, **trust)
+    bytes[-1] ^= 1
+    bytes[-300_000] ^= 1
+    path.write_bytes(bytes)
+    with mverify.safetensors.safe_open(path, framework="pt", **trust) as f:
+        refused = []
+        for name in f.keys():  # noqa: SIM118  not a dict
+            try:
+                assert f.get_tensor(name).shape == tensors[name].shape
+            except mverify.Rejected as error:
+                refused.append(name)
+                assert "signed" in str(error)
+    assert len(refused) == 1
+    # what only the whole file can prove is proven of the whole file
+    with pytest.raises(mverify.Rejected):
+        mverify.safetensors.safe_open(path, framework="pt", sha256="0" * 64, **trust)
 
 
 def test_sharded_sets(torch, tmp_path, command):

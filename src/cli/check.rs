@@ -4,7 +4,7 @@ use super::args::{CheckArgs, TrustArgs};
 use super::exit::Exit;
 use super::output::{Look, Outputs};
 use super::progress::Bars;
-use super::verify::{anchor, now};
+use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
 use mverify::manifest::discover::{Access, Signers};
@@ -12,8 +12,8 @@ use mverify::policy::Policy;
 use mverify::rule;
 use mverify::scan::Stop;
 use mverify::source::Spool;
-use mverify::trust::How;
-use mverify::verifier::{Builder, Proof};
+use mverify::trust::{How, Trusted};
+use mverify::verifier::Builder;
 use mverify::walk::{Item, walk};
 use mverify::{Finding, Verifier};
 use std::io::{ErrorKind, Read};
@@ -185,11 +185,6 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
     for path in &args.lock {
         builder = builder.lock(path, super::lock::read(path)?);
     }
-    for version in args.torch.iter().chain(&policy.torch) {
-        if !version.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) {
-            bail!("--torch {version}: expected a version, as in 2.6");
-        }
-    }
     for version in &args.torch {
         builder = builder.torch(version);
     }
@@ -197,7 +192,7 @@ fn verifier(args: &CheckArgs, hash: bool, policy: &Policy, stop: Stop) -> Result
         builder = builder.profile(*profile);
     }
     for proof in &args.require {
-        builder = require(builder, proof)?;
+        builder = builder.demand(proof)?;
     }
     Ok(builder)
 }
@@ -212,7 +207,7 @@ fn user() -> Option<u32> {
 
 /// Whose signatures to trust, if the arguments name anybody, or a manifest.
 pub fn signers(args: &TrustArgs) -> Result<Option<Signers>> {
-    let anchor = anchor(args)?;
+    let anchor = Trusted::from(args).anchor()?;
     if args.manifest.is_none() && matches!(anchor, Ok(None)) {
         return Ok(None);
     }
@@ -222,21 +217,4 @@ pub fn signers(args: &TrustArgs) -> Result<Option<Signers>> {
         how: How { allow_legacy: args.allow_legacy, now: now() },
         allow_symlinks: args.allow_symlinks,
     }))
-}
-
-fn require(builder: Builder, proof: &str) -> Result<Builder> {
-    Ok(match proof.split_once(">=") {
-        None => builder.require(match proof {
-            "weights-only" => Proof::WeightsOnly,
-            "signature" => Proof::Signature,
-            "manifest" => Proof::Manifest,
-            _ => bail!("--require {proof}: expected weights-only, weights-only>=VERSION, signature or manifest"),
-        }),
-        Some(("weights-only", version)) => {
-            let versions = mverify::torch::versions_from(version)
-                .with_context(|| format!("--require {proof}: the rules of that torch version are not known"))?;
-            versions.into_iter().fold(builder.require(Proof::WeightsOnly), Builder::torch)
-        }
-        Some(_) => bail!("--require {proof}: only weights-only takes a version"),
-    })
 }

@@ -10,10 +10,9 @@ use clap::Parser;
 use mverify::digest::Pool;
 use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
-use mverify::rule::trust::UNTRUSTED;
 use mverify::scan::Settings;
 use mverify::source::Reach;
-use mverify::trust::{Anchor, Certificate, Check, How, PublicKey, Suffices};
+use mverify::trust::{Check, How, Suffices, Trusted};
 use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +23,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     if applied.policy.names_models() {
         return by_policy(args);
     }
-    let anchor = anchor(&args.trust)?;
+    let anchor = Trusted::from(&args.trust).anchor()?;
     let bundles = bundles(args)?;
     let stop = interruptible()?;
     let settings = Settings { limits: args.limits.limits(), stop: stop.clone(), ..Settings::default() };
@@ -92,48 +91,12 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| i64::try_from(now.as_secs()).ok()).unwrap_or(0)
 }
 
-/// What the arguments name to trust. A file that cannot be read is an error; one that holds nothing to trust is a
-/// refusal, because then nothing is proven.
-pub fn anchor(args: &TrustArgs) -> Result<Result<Option<Anchor>, Refusal>> {
-    let refused = |path: &Path, why: String| {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Refusal::new(&UNTRUSTED, format!("{name}: {why}"))
-    };
-    if let Some(path) = &args.key {
-        let text = std::fs::read(path).with_context(|| format!("cannot read the key {}", path.display()))?;
-        return Ok(PublicKey::from_pem(&text).map(Anchor::Key).map(Some).map_err(|why| refused(path, why)));
+/// What the arguments name to trust.
+impl From<&TrustArgs> for Trusted {
+    fn from(args: &TrustArgs) -> Trusted {
+        let TrustArgs { key, ca, subject, san, identity, issuer, trusted_root, .. } = args.clone();
+        Trusted { key, ca, subject, san, identity, issuer, trusted_root }
     }
-    if !args.ca.is_empty() {
-        let mut certificates = Vec::new();
-        for path in &args.ca {
-            let text = std::fs::read(path).with_context(|| format!("cannot read the authority {}", path.display()))?;
-            match Certificate::from_pem(&text) {
-                Ok(found) => certificates.extend(found),
-                Err(why) => return Ok(Err(refused(path, why))),
-            }
-        }
-        let (subject, san) = (args.subject.clone(), args.san.clone());
-        return Ok(Ok(Some(Anchor::Authorities { certificates, subject, san })));
-    }
-    if let (Some(identity), Some(issuer)) = (&args.identity, &args.issuer) {
-        return identity_anchor(identity, issuer, args.trusted_root.as_deref()).map(|anchor| Ok(Some(anchor)));
-    }
-    Ok(Ok(None))
-}
-
-#[cfg(feature = "sigstore")]
-fn identity_anchor(identity: &str, issuer: &str, root: Option<&Path>) -> Result<Anchor> {
-    let trusted_root = root
-        .map(|path| {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read the trusted root {}", path.display()))
-        })
-        .transpose()?;
-    Ok(Anchor::Identity { identity: identity.to_owned(), issuer: issuer.to_owned(), trusted_root })
-}
-
-#[cfg(not(feature = "sigstore"))]
-fn identity_anchor(_: &str, _: &str, _: Option<&Path>) -> Result<Anchor> {
-    anyhow::bail!("this mverify was built without keyless signatures (feature sigstore)")
 }
 
 /// The bundle that was named, or all that lie where bundles lie.

@@ -38,6 +38,8 @@ pub struct VerifiedTensors {
     tensors: BTreeMap<String, TensorInfo>,
     metadata: Metadata,
     proof: Proof,
+    /// Of what is proven in parts.
+    report: Option<Report>,
 }
 
 /// Where the bytes are, and what proves them.
@@ -108,9 +110,44 @@ impl VerifiedTensors {
         Ok(VerifiedTensors::new(path.to_owned(), parsed?, Proof::Ranges(range)))
     }
 
+    /// As [`VerifiedTensors::proving`], with the report that let the file through.
+    #[cfg(feature = "trust")]
+    pub(super) fn reported(
+        range: VerifiedRange<Box<dyn ReadAt>>,
+        path: &Path,
+        limits: &Limits,
+        report: Report,
+    ) -> Result<VerifiedTensors, LoadError> {
+        VerifiedTensors::proving(range, path, limits).map(|tensors| VerifiedTensors { report: Some(report), ..tensors })
+    }
+
+    /// The report that let the file through; `None` after [`VerifiedTensors::proving`].
+    pub fn report(&self) -> Option<&Report> {
+        match &self.proof {
+            Proof::Whole(file) => Some(file.report()),
+            Proof::Ranges(_) => self.report.as_ref(),
+        }
+    }
+
+    /// The file, if it was verified whole.
+    pub fn file(&self) -> Option<&VerifiedFile> {
+        match &self.proof {
+            Proof::Whole(file) => Some(file),
+            Proof::Ranges(_) => None,
+        }
+    }
+
+    /// What was proven so far, in bytes of the file: all of it, or the ranges that the header and tensors asked for needed.
+    pub fn proven(&self) -> Vec<std::ops::Range<u64>> {
+        match &self.proof {
+            Proof::Whole(file) => std::iter::once(0..file.len()).collect(),
+            Proof::Ranges(range) => range.proven(),
+        }
+    }
+
     fn new(path: PathBuf, outline: safetensors::Outline, proof: Proof) -> VerifiedTensors {
         let tensors = outline.tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
-        VerifiedTensors { path, tensors, metadata: outline.metadata, proof }
+        VerifiedTensors { path, tensors, metadata: outline.metadata, proof, report: None }
     }
 
     /// Names of the tensors, sorted.

@@ -278,6 +278,27 @@ impl Expectations {
         wanted
     }
 
+    /// What proves parts of a file, with those who say so: all whom the user trusts about it say the same, its shards or one
+    /// BLAKE3 digest. `None` where there is nobody, and where something is said that only all of the file can prove.
+    #[cfg(all(unix, feature = "trust"))]
+    pub(crate) fn provable(&self, path: &Path) -> Option<(&Claimed, Vec<&Source>)> {
+        let claims = self.claims.get(path)?;
+        let (mut first, mut by): (Option<&Claimed>, Vec<&Source>) = (None, Vec::new());
+        for (number, claim) in claims {
+            let source = self.sources.get(*number)?;
+            if claim.signed_by.is_some() || (source.trust == Trust::Pinned && !claim.digests.is_empty()) {
+                return None;
+            }
+            for claimed in claim.digests.iter().filter(|_| source.trust == Trust::Signed) {
+                if matches!(claimed, Claimed::Attested(_)) || first.get_or_insert(claimed) != &claimed {
+                    return None;
+                }
+                by.push(source);
+            }
+        }
+        first.map(|first| (first, by))
+    }
+
     /// True if comparing this file needs its tensors.
     pub fn wants_tensors(&self, path: &Path) -> bool {
         self.shards.contains_key(path) || self.twins.contains_key(path) || !self.shardings(path).is_empty()

@@ -1,7 +1,8 @@
 //! What the user demands of a file that was looked at: proofs, and what the policy says about its path.
 
-use super::{Proof, Verifier};
+use super::{Builder, Proof, Verifier};
 use crate::digest::{Algorithm, Digests};
+use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::policy::{self, Policy, glob::resolved};
@@ -58,6 +59,28 @@ impl Verifier {
             baseline.excuse(file.path, file.role.unwrap_or(Role::Opaque), sha256, findings);
         }
         scope.fail_on.unwrap_or(self.how.fail_on)
+    }
+}
+
+impl Builder {
+    /// Demands a proof by its name on the command line, of every loadable file: `weights-only`, `weights-only>=VERSION`
+    /// (which asks for all known torch versions from that one on), `signature` or `manifest`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another name, and for a version whose rules are not known.
+    pub fn demand(self, name: &str) -> Result<Builder, Error> {
+        let wrong = |why: &str| Err(Error::Usage(format!("the demand {name}: {why}")));
+        let Some(proof) = Proof::named(name) else {
+            return wrong("expected weights-only, weights-only>=VERSION, signature or manifest");
+        };
+        match name.split_once(">=") {
+            None => Ok(self.require(proof)),
+            Some((_, version)) if proof == Proof::WeightsOnly => match crate::torch::versions_from(version) {
+                Some(versions) => Ok(versions.into_iter().fold(self.require(proof), Builder::torch)),
+                None => wrong("the rules of that torch version are not known"),
+            },
+            Some(_) => wrong("only weights-only takes a version"),
+        }
     }
 }
 
