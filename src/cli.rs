@@ -3,6 +3,7 @@
 mod args;
 mod cas;
 mod check;
+mod diff;
 mod exit;
 mod explain;
 mod hash;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Some(Command::Sign(args)) => sign::run(&args),
         Some(Command::Keygen(args)) => keygen::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Cas(args)) => cas::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

@@ -1,17 +1,16 @@
 //! What is inside: tensors by name, without loading anything.
 
 use crate::budget::{Budget, Limits};
-use crate::container::{member, zip};
+use crate::container::zip;
 use crate::digest::{Algorithm, Hasher};
 use crate::format::detect::{self, Kind};
 use crate::format::tensor::TensorInfo;
 use crate::format::{gguf, npy, safetensors};
 use crate::manifest::lock::Tensors;
-use crate::pickle::{self, Dialect};
-use crate::scan::{Scan, Settings};
 use crate::source::View;
 use crate::torch;
 use std::io;
+use std::ops::Range;
 
 /// True for formats whose files have tensors.
 pub fn has_tensors(format: &str) -> bool {
@@ -47,45 +46,32 @@ pub fn tensors(view: &View<'_>, format: &str, limits: &Limits) -> Option<Vec<Ten
     Some(tensors)
 }
 
-/// What a container holds, and what its pickles name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents {
-    /// Names and sizes of the members of a zip archive, in the order of its directory.
-    pub members: Vec<(String, u64)>,
-    /// Globals as `module.qualname`, in order of first mention.
-    pub globals: Vec<String>,
+/// A member of a zip archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, with what is not UTF-8 replaced.
+    pub name: String,
+    /// Bytes of its content.
+    pub size: u64,
+    /// How it is stored, by the number of the zip format: 0 as it is, 8 deflated.
+    pub method: u16,
+    /// Where its stored bytes lie in the file, if that is known.
+    pub place: Option<Range<u64>>,
 }
 
-/// Members and globals of a file of this format. Zip archives are not descended into beyond their own pickles.
-pub fn contents(view: &View<'_>, format: &str, limits: &Limits) -> Contents {
-    let settings = Settings { limits: limits.clone(), ..Settings::default() };
-    let mut scan = Scan::new(&settings);
-    let mut contents = Contents::default();
-    if format == "pickle" || format == "torch-legacy" {
-        if let Ok(bytes) = view.head(limits.max_header_bytes) {
-            contents.globals = pickle::check_file(&bytes, &mut scan).globals;
-        }
-        return contents;
-    }
+/// The members of a zip archive, in the order of its directory; `None` for what is none, or cannot be read.
+pub fn members(view: &View<'_>, limits: &Limits) -> Option<Vec<Member>> {
     if !view.head(4).is_ok_and(|head| *head == *b"PK\x03\x04") {
-        return contents;
+        return None;
     }
-    let Ok(directory) = zip::read_directory(view, &mut scan.budget) else { return contents };
-    for entry in &directory.entries {
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        if name.ends_with(".pkl")
-            && let Some(member) = member::open(view, entry, &name, &mut scan)
-        {
-            let found = member.view(|view| {
-                let bytes = view.head(limits.max_header_bytes).unwrap_or_default();
-                pickle::check(&bytes, 0, Dialect::TorchZip, &mut scan).globals
-            });
-            contents.globals.extend(found.into_iter().filter(|global| !global.is_empty()));
-        }
-        contents.members.push((name, entry.size));
-    }
-    contents.globals.dedup();
-    contents
+    let directory = zip::read_directory(view, &mut Budget::new(limits.clone())).ok()?;
+    let member = |entry: zip::Entry| Member {
+        name: String::from_utf8_lossy(&entry.name).into_owned(),
+        size: entry.size,
+        method: entry.method,
+        place: entry.data,
+    };
+    Some(directory.entries.into_iter().map(member).collect())
 }
 
 /// The outline of a lock: a digest of names, types and shapes.

@@ -16,6 +16,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod budget;
+pub mod capability;
+pub mod change;
 pub mod container;
 pub mod digest;
 pub mod error;

@@ -1,6 +1,7 @@
 //! What a run says: one [`Artifact`] per file, one [`Report`] for all. Rendering lives in the modules below; the wire
 //! form is frozen in [`json_v1`], apart from these types.
 
+use crate::capability::Capabilities;
 use crate::digest::{Digests, Sharded};
 use crate::finding::Finding;
 use crate::format::Role;
@@ -96,6 +97,8 @@ pub struct Artifact {
     pub integrity: Vec<Integrity>,
     /// Its tensors, where they were asked for and can be told without loading.
     pub tensors: Option<Vec<TensorInfo>>,
+    /// What it can do to whoever loads it.
+    pub capabilities: Capabilities,
 }
 
 impl Artifact {
@@ -116,6 +119,7 @@ impl Artifact {
             loading: String::new(),
             integrity: Vec::new(),
             tensors: None,
+            capabilities: Capabilities::default(),
         }
     }
     /// Why the artifact is not `ok` or not complete: the messages of the findings that lowered it.

@@ -3,6 +3,7 @@
 //! Every parser takes `&mut Scan`, reports into it, and never decides about the verdict itself.
 
 use crate::budget::{Budget, Limits, Spent};
+use crate::capability::Capabilities;
 use crate::finding::Finding;
 use crate::profile::Profile;
 use crate::rule::{self, Rule};
@@ -58,6 +59,14 @@ pub struct DeferredCrc {
 /// Findings kept per effect. A hostile file could make millions; counting by effect keeps the worst ones in.
 const KEPT: usize = 2_000;
 
+/// What a part of a scan found that may not count.
+#[derive(Debug)]
+pub struct Trial {
+    /// The findings, in the order in which they were made.
+    pub findings: Vec<Finding>,
+    capabilities: Capabilities,
+}
+
 /// The scan of one artifact.
 #[derive(Debug)]
 pub struct Scan<'a> {
@@ -65,6 +74,8 @@ pub struct Scan<'a> {
     pub settings: &'a Settings,
     /// What is left of the limits.
     pub budget: Budget,
+    /// What it can do to whoever loads it.
+    pub capabilities: Capabilities,
     findings: Vec<Finding>,
     kept: [usize; 4],
     members: Vec<String>,
@@ -78,6 +89,7 @@ impl<'a> Scan<'a> {
         Scan {
             settings,
             budget: Budget::new(settings.limits.clone()).with_stop(settings.stop.clone()),
+            capabilities: Capabilities::default(),
             findings: Vec::new(),
             kept: [0; 4],
             members: Vec::new(),
@@ -116,14 +128,21 @@ impl<'a> Scan<'a> {
     pub fn leave(&mut self) {
         self.members.pop();
     }
-    /// Runs `f` and returns its findings apart, for a caller who decides which of them count. Those that do go back
-    /// through [`find`](Self::find); the budget is spent either way.
-    pub fn trial<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> (R, Vec<Finding>) {
+    /// Runs `f` and returns what it found apart, for a caller who decides what of it counts. What does goes back through
+    /// [`find`](Self::find) or [`keep`](Self::keep); the budget is spent either way.
+    pub fn trial<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> (R, Trial) {
         let before = (std::mem::take(&mut self.findings), std::mem::take(&mut self.kept));
+        let capabilities = std::mem::take(&mut self.capabilities);
         let result = f(self);
         // what a trial found must not use up the room of what counts
         self.kept = before.1;
-        (result, std::mem::replace(&mut self.findings, before.0))
+        let findings = std::mem::replace(&mut self.findings, before.0);
+        (result, Trial { findings, capabilities: std::mem::replace(&mut self.capabilities, capabilities) })
+    }
+    /// Takes all that a trial found.
+    pub fn keep(&mut self, trial: Trial) {
+        trial.findings.into_iter().for_each(|finding| self.find(finding));
+        self.capabilities.merge(trial.capabilities);
     }
     /// Runs `f` while nothing is said about globals that `excused` holds for. Excused before they are counted, so that a
     /// flood of them cannot push out the others.
@@ -149,6 +168,11 @@ impl<'a> Scan<'a> {
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+    /// Notes a template: where it stands, below the current member, and its text.
+    pub fn template(&mut self, place: &str, text: &str) {
+        let at = self.members.iter().map(String::as_str).chain([place]).collect::<Vec<_>>().join("!");
+        self.capabilities.template(at, text);
+    }
     /// Ends the scan: the findings in report order, and the checks left to the bulk pass.
     pub fn finish(mut self) -> (Vec<Finding>, Vec<DeferredCrc>) {
         self.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
@@ -164,12 +188,12 @@ mod tests {
     fn a_flood_in_trials_cannot_wash_out_what_is_bad() {
         let settings = Settings::default();
         let mut scan = Scan::new(&settings);
-        let (_, dropped) = scan.trial(|scan| {
+        let (_, trial) = scan.trial(|scan| {
             for n in 0..10_000 {
                 scan.report(&rule::pickle::DANGEROUS_GLOBAL, n, "on trial");
             }
         });
-        assert_eq!(dropped.len(), KEPT);
+        assert_eq!(trial.findings.len(), KEPT);
         scan.report(&rule::pickle::DANGEROUS_GLOBAL, 10_000, "the one that counts");
         assert_eq!(scan.finish().0.len(), 1);
     }

@@ -26,6 +26,7 @@ pub(crate) fn shared() -> Option<PathBuf> {
 pub(crate) struct Examined {
     pub(crate) identity: Identity,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) capabilities: crate::capability::Capabilities,
 }
 
 impl Examined {
@@ -45,6 +46,7 @@ pub(crate) fn examine(bytes: &[u8], name: &str) -> Examined {
     let mut scan = Scan::new(&settings);
     let identity = format::examine(&View::new(&bytes), name, &mut scan);
     crate::torch::Oracle::new(&View::new(&bytes), name, &settings).findings().into_iter().for_each(|f| scan.find(f));
+    let capabilities = std::mem::take(&mut scan.capabilities);
     let (mut findings, deferred) = scan.finish();
     // what the bulk pass over the file would do, which counts on each byte being asked for once
     let mut ranges: Vec<_> = deferred.iter().map(|check| (check.range.start, check.range.end)).collect();
@@ -61,5 +63,5 @@ pub(crate) fn examine(bytes: &[u8], name: &str) -> Examined {
             findings.push(finding);
         }
     }
-    Examined { identity, findings }
+    Examined { identity, findings, capabilities }
 }

@@ -44,6 +44,12 @@ pub use outline::outline;
 use subject::Subject;
 pub use version::Version;
 
+/// True if the newest torch lets `weights_only=True` name this global, given as `module.qualname`.
+pub fn allows(global: &str) -> bool {
+    let mut era = version::Era::new(Version::NEWEST);
+    matches!(names::lookup(&mut era, global), names::Lookup::Allowed(_))
+}
+
 /// What torch would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loading {

@@ -1,6 +1,7 @@
 //! The way of one file through the house, top to bottom: open, identify, scan, hash, compare, judge.
 
 use crate::budget::Limits;
+use crate::capability::Capabilities;
 use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Sharding, Watch};
 use crate::error::Error;
 use crate::finding::Finding;
@@ -377,9 +378,17 @@ impl Verifier {
     }
 
     fn open(&self, path: &Path, reach: &Reach) -> Result<Source, Finding> {
-        let options =
-            OpenOptions { map: self.how.map, lease: true, drop_cache: self.how.drop_cache, ..self.opening(true) };
-        reach.open(path, &options).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
+        reach.open(path, &self.reading()).map(|file| Box::new(file) as Source).map_err(|error| Finding::from(&error))
+    }
+
+    /// How files are opened to be read as a whole.
+    pub(crate) fn reading(&self) -> OpenOptions {
+        OpenOptions { map: self.how.map, lease: true, drop_cache: self.how.drop_cache, ..self.opening(true) }
+    }
+
+    /// The threads that hashing may use.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// How files are opened for reading, links followed or not.
@@ -389,7 +398,6 @@ impl Verifier {
     }
 
     /// Upper bounds for each file.
-    #[cfg(unix)]
     pub(crate) fn limits(&self) -> &Limits {
         &self.how.settings.limits
     }
@@ -422,10 +430,11 @@ impl Verifier {
         }
         let about_torch = identity.role == Role::Loadable && self.how.describe;
         let loading = if about_torch { oracle.summary() } else { String::new() };
+        let capabilities = std::mem::take(&mut scan.capabilities);
         let (findings, deferred) = scan.finish();
         let tensors = tensors || self.how.outlines;
         let tensors = tensors.then(|| inspect::tensors(view, identity.format, &self.how.settings.limits)).flatten();
-        Parsed { identity, weights_only, loading, findings, deferred, tensors }
+        Parsed { identity, weights_only, loading, findings, deferred, tensors, capabilities }
     }
 
     fn conclude(
@@ -437,7 +446,7 @@ impl Verifier {
         passed: Result<Passed, PassError>,
         expected: &Expectations,
     ) -> Artifact {
-        let Parsed { identity, weights_only, loading, mut findings, tensors, .. } = parsed;
+        let Parsed { identity, weights_only, loading, mut findings, tensors, capabilities, .. } = parsed;
         let size = source.len();
         let compared = |passed: &Passed| {
             expected.compare(&Found {
@@ -488,6 +497,7 @@ impl Verifier {
             loading,
             integrity,
             tensors: if self.how.outlines { tensors } else { None },
+            capabilities,
             ..Artifact::not_scanned(path, size, findings, fail_on)
         }
     }
@@ -535,4 +545,5 @@ struct Parsed {
     findings: Vec<Finding>,
     deferred: Vec<DeferredCrc>,
     tensors: Option<Vec<TensorInfo>>,
+    capabilities: Capabilities,
 }

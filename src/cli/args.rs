@@ -35,6 +35,8 @@ pub enum Command {
     Lock(LockArgs),
     /// Recompute the name of every object of a content-addressed store
     Cas(CasArgs),
+    /// What changed between two models: files, tensors, configuration, templates, what loading can do; nothing is loaded
+    Diff(DiffArgs),
     /// Which policy applies to a path, and why
     Policy(PolicyArgs),
     /// Show what is inside: members, tensors, globals, and what vouches for it; nothing is loaded
@@ -393,6 +395,46 @@ pub struct InspectArgs {
     pub common: Common,
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Compares two models, each a file, a directory, or a repository or snapshot in a Hugging Face cache.
+///
+/// Exit codes: 0 nothing changed, 1 something changed (as diff does; --exit-zero makes it 0), 2 usage, 3 nothing is known to
+/// have changed, but something could not be read or compared.
+#[derive(Args, Debug, Clone)]
+pub struct DiffArgs {
+    /// The model as it was
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// The model as it is
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Output format: text, json (mverify.diff/v1) or markdown, as for the comment on a pull request
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: DiffFormat,
+    /// Exit 0 also where something changed (never where something could not be compared)
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// Answer the weights_only question for this torch version; repeatable (default: the newest known)
+    #[arg(long = "torch", value_name = "VERSION")]
+    pub torch: Vec<String>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Output formats of `mverify diff`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiffFormat {
+    /// For people
+    Text,
+    /// One JSON document (mverify.diff/v1)
+    Json,
+    /// A page in Markdown
+    Markdown,
 }
 
 #[derive(Args, Debug, Clone)]

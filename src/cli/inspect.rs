@@ -6,16 +6,17 @@ use super::exit::Exit;
 use super::progress::Bars;
 use anyhow::{Context, Result, bail};
 use mverify::format::tensor::TensorInfo;
-use mverify::inspect::{self, Contents, same_dtype};
+use mverify::inspect::{self, same_dtype};
 use mverify::report::{Artifact, plain, text};
+use mverify::scan::Stop;
 use mverify::source::{OpenOptions, Reach, View};
 use mverify::walk::{Item, reach, walk};
 use mverify::{Limits, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Value of the `schema` field.
 const SCHEMA: &str = "mverify.inspect/v1";
@@ -92,23 +93,11 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
         .threads(usize::from(args.common.threads.unwrap_or(0)))
         .stop(stop.clone())
         .build()?;
-    let mut items = walk(&args.path);
     let reach = reach(&args.path).ok();
-    let met: Vec<_> = items.iter().map(|item| item.path().to_owned()).collect();
-    let expectations = verifier.gather(std::slice::from_ref(&args.path), &mut items);
-    items.retain(|item| !matches!(item, Item::Problem(path, _) if met.binary_search(path).is_err()));
-    let bars = Bars::new(args.common.quiet, &items, stop);
-    let (mut all, mut unread) = (Vec::new(), 0_u64);
-    let flow = verifier.verify_items(items, &expectations, &bars, |artifact| {
-        if artifact.digests.is_empty() {
-            unread += 1;
-            let why = artifact.reasons().next().unwrap_or_default().to_owned();
-            bars.pause(|| eprintln!("mverify: {}: {}", plain::path(&artifact.path), plain::whole(&why)));
-        }
+    let mut all = Vec::new();
+    let unread = survey(&verifier, &args.path, args.common.quiet, &stop, |artifact| {
         all.push(inspected(args, reach.as_ref(), artifact, &limits));
-        ControlFlow::Continue(())
     });
-    drop(bars);
     let document = Document { schema: SCHEMA.to_owned(), artifacts: all };
     if !args.common.quiet {
         let mut out = BufWriter::new(std::io::stdout().lock());
@@ -120,7 +109,7 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
         }
         out.flush()?;
     }
-    let mut verdict = if unread > 0 || flow.is_break() { Verdict::Unknown } else { Verdict::Ok };
+    let mut verdict = if unread { Verdict::Unknown } else { Verdict::Ok };
     if let Some(expected) = expected {
         let (differs, words) = compare(&expected, &document);
         words.iter().for_each(|words| eprintln!("mverify: {}", plain::whole(words)));
@@ -129,10 +118,32 @@ pub fn run(args: &InspectArgs) -> Result<Exit> {
     Ok(Exit::of(verdict))
 }
 
+/// Looks into every file under a path. What cannot be read is told on standard error; true if there was such a file, or the
+/// run was stopped.
+pub fn survey(verifier: &Verifier, root: &Path, quiet: bool, stop: &Stop, mut sink: impl FnMut(Artifact)) -> bool {
+    let mut items = walk(root);
+    let met: HashSet<PathBuf> = items.iter().map(|item| item.path().to_owned()).collect();
+    let expectations = verifier.gather(&[root.to_owned()], &mut items);
+    // files that are not there have nothing inside
+    items.retain(|item| !matches!(item, Item::Problem(path, _) if !met.contains(path)));
+    let bars = Bars::new(quiet, &items, stop.clone());
+    let mut unread = false;
+    let flow = verifier.verify_items(items, &expectations, &bars, |artifact| {
+        if artifact.digests.is_empty() {
+            unread = true;
+            let why = artifact.reasons().next().unwrap_or_default().to_owned();
+            bars.pause(|| eprintln!("mverify: {}: {}", plain::path(&artifact.path), plain::whole(&why)));
+        }
+        sink(artifact);
+        ControlFlow::Continue(())
+    });
+    unread || flow.is_break()
+}
+
 fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limits: &Limits) -> Inspected {
     let below = artifact.path.strip_prefix(&args.path).ok().filter(|below| !below.as_os_str().is_empty());
     let path = below.or_else(|| artifact.path.file_name().map(Path::new)).unwrap_or(&artifact.path);
-    let contents = contents(args, &artifact, reach, limits);
+    let members = members(args, &artifact, reach, limits);
     Inspected {
         path: path.to_string_lossy().into_owned(),
         format: artifact.format.to_owned(),
@@ -140,8 +151,8 @@ fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limi
         size: artifact.size,
         digests: artifact.digests.iter().map(|(by, digest)| (by.name().to_owned(), digest.to_string())).collect(),
         tensors: artifact.tensors.as_ref().map(|tensors| tensors.iter().map(tensor).collect()),
-        members: contents.members.into_iter().map(|(name, size)| Member { name, size }).collect(),
-        globals: contents.globals,
+        members: members.into_iter().map(|m| Member { name: m.name, size: m.size }).collect(),
+        globals: artifact.capabilities.globals.keys().cloned().collect(),
         sources: artifact
             .integrity
             .iter()
@@ -155,8 +166,8 @@ fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limi
     }
 }
 
-/// Members and globals, from a second look at the file: what they say is shown, and nothing is decided by it.
-fn contents(args: &InspectArgs, artifact: &Artifact, reach: Option<&Reach>, limits: &Limits) -> Contents {
+/// The members of an archive, from a second look at the file: they are shown, and nothing is decided by them.
+fn members(args: &InspectArgs, artifact: &Artifact, reach: Option<&Reach>, limits: &Limits) -> Vec<inspect::Member> {
     let options = OpenOptions {
         drop_cache: args.common.drop_cache,
         max_file_bytes: limits.max_file_bytes,
@@ -164,7 +175,7 @@ fn contents(args: &InspectArgs, artifact: &Artifact, reach: Option<&Reach>, limi
     };
     let read = !artifact.digests.is_empty() && artifact.path.as_os_str() != "-";
     let source = reach.filter(|_| read).and_then(|reach| reach.open(&artifact.path, &options).ok());
-    source.map(|source| inspect::contents(&View::new(&source), artifact.format, limits)).unwrap_or_default()
+    source.and_then(|source| inspect::members(&View::new(&source), limits)).unwrap_or_default()
 }
 
 fn tensor(tensor: &TensorInfo) -> Tensor {

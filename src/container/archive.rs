@@ -176,8 +176,8 @@ fn otherwise(view: &View<'_>, entry: &Entry, data: Range<u64>, method: u16, path
         let message = "it is marked as encrypted or patched and is not: some readers refuse it, others read it";
         scan.find(Finding::new(&rules::ZIP_AMBIGUOUS, message));
     }
-    let (_, findings) = scan.trial(|scan| member.view(|view| format::examine(view, path, scan)));
-    findings.into_iter().filter(|f| f.rule.effect == Effect::Bad).for_each(|f| scan.find(f));
+    let (_, trial) = scan.trial(|scan| member.view(|view| format::examine(view, path, scan)));
+    trial.findings.into_iter().filter(|f| f.rule.effect == Effect::Bad).for_each(|f| scan.find(f));
 }
 
 /// A member's name as it stands in finding paths.

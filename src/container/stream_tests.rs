@@ -106,7 +106,8 @@ fn limited(bytes: &[u8], limits: Limits) -> Examined {
     let settings = Settings { limits, ..Settings::default() };
     let mut scan = Scan::new(&settings);
     let identity = crate::format::examine(&View::new(&bytes), "x", &mut scan);
-    Examined { identity, findings: scan.finish().0 }
+    let capabilities = std::mem::take(&mut scan.capabilities);
+    Examined { identity, findings: scan.finish().0, capabilities }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fields;
 mod judge;
 mod yaml;
 
+use super::jinja;
 use super::json::{Broken, Event, Quoted, Reader, Shape};
 use crate::finding::shown;
 use crate::rule::format as rules;
@@ -48,12 +49,16 @@ pub fn json(text: &[u8], name: &str, scan: &mut Scan<'_>) -> Result<(), Broken> 
 
 /// An object or a list that is open.
 struct Open<'a> {
+    shape: Shape,
     /// The keys met so far.
     keys: HashSet<Cow<'a, str>>,
     /// What it stands under; the items of a list stand under the key of the list.
     under: Option<&'static Field>,
     /// The first string of a list.
     first: Option<String>,
+    /// The key whose value comes next, and in a list the number of values met.
+    at: Cow<'a, str>,
+    count: usize,
 }
 
 struct Walk<'a, 's, 'x> {
@@ -70,13 +75,25 @@ impl<'a> Walk<'a, '_, '_> {
         // an item of a list has no key of its own
         let field = self.key.take().unwrap_or_else(|| self.open.last().and_then(|open| open.under));
         let meaning = field.map_or(Meaning::Other, |field| field.meaning);
+        if let Some(open) = self.open.last_mut()
+            && !matches!(event, Event::Key(_) | Event::Close(_))
+        {
+            open.count = open.count.saturating_add(1);
+        }
         match (event, field) {
             (Event::Open(shape), _) => {
                 if let (Shape::Object, Meaning::RemoteCode, Some(field)) = (shape, meaning, field) {
                     let message = format!("{}: {} {}", field.key, field.loader, field.does);
                     self.scan.report(&rules::REMOTE_CODE, at, message);
                 }
-                self.open.push(Open { keys: HashSet::new(), under: field, first: None });
+                self.open.push(Open {
+                    shape,
+                    keys: HashSet::new(),
+                    under: field,
+                    first: None,
+                    at: "".into(),
+                    count: 0,
+                });
             }
             (Event::Close(_), _) => drop(self.open.pop()),
             (Event::Key(key), _) => self.name(key, at),
@@ -88,8 +105,12 @@ impl<'a> Walk<'a, '_, '_> {
                     None => list.first = Some(text.into_owned()),
                 }
             }
+            (Event::String(value), Some(_)) if meaning == Meaning::Template => {
+                jinja::check(&value.text(), &self.pointer(), at, self.scan);
+            }
             (Event::String(value), Some(field)) => judge::string(field, &value.text(), at, self.scan),
             (Event::Word("true"), Some(_)) if meaning == Meaning::Consent => {
+                self.scan.capabilities.code("trust_remote_code: true".to_owned());
                 self.scan.report(&rules::REMOTE_CODE, at, "the configuration asks for trust_remote_code");
             }
             _ => {}
@@ -111,7 +132,22 @@ impl<'a> Walk<'a, '_, '_> {
                 self.scan.report(&rules::JSON_DUPLICATE, at, message);
             }
         }
+        open.at = key.clone();
         open.keys.insert(key);
+    }
+
+    /// Where the value under way stands, as a JSON pointer (RFC 6901).
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for open in &self.open {
+            let step = match open.shape {
+                Shape::Object => open.at.replace('~', "~0").replace('/', "~1"),
+                Shape::Array => open.count.saturating_sub(1).to_string(),
+            };
+            pointer.push('/');
+            pointer.push_str(&step);
+        }
+        pointer
     }
 }
 

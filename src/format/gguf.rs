@@ -224,7 +224,13 @@ impl Parser<'_, '_> {
         let Some(end) = end else {
             return Err(self.layout(at, &name, "its size or offset overflows 64 bits"));
         };
-        self.outline.tensors.push(TensorInfo { name, dtype: kind.name, shape, range: offset..end });
+        self.outline.tensors.push(TensorInfo {
+            name,
+            dtype: kind.name,
+            shape,
+            range: offset..end,
+            strides: Some(Vec::new()),
+        });
         Ok(())
     }
 

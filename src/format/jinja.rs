@@ -65,6 +65,7 @@ pub fn is_template(text: &[u8]) -> bool {
 /// Reports what in `template` tries to reach the interpreter. `place` names it, as in `chat_template`; `at` is the
 /// offset of the text in the current member.
 pub fn check(template: &str, place: &str, at: u64, scan: &mut Scan<'_>) {
+    scan.template(place, template);
     if let Some((offset, what)) = escape(template) {
         let offset = at.saturating_add(u64::try_from(offset).unwrap_or(0));
         let message = format!("the template in {} reaches for {}", shown(place), shown(&what));

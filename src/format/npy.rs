@@ -96,7 +96,7 @@ pub fn parse(view: &View<'_>, at: u64) -> Result<Array, Refusal> {
     let header = literal::parse(&text).map_err(|stop| {
         malformed(start.saturating_add(u64::try_from(stop).unwrap_or(0)), "the header is not a plain Python literal")
     })?;
-    let (descr, shape) =
+    let (descr, shape, fortran) =
         fields(header).ok_or_else(|| malformed(start, "the header lacks descr, fortran_order or shape"))?;
     let mut kind = Kind { item: 0, objects: false };
     let dtype = descr.clone();
@@ -106,12 +106,13 @@ pub fn parse(view: &View<'_>, at: u64) -> Result<Array, Refusal> {
         .and_then(|count| count.checked_mul(kind.item));
     let size = if kind.objects { 0 } else { size.ok_or_else(|| malformed(start, "the shape overflows 64 bits"))? };
     let stop = end.checked_add(size).ok_or_else(|| malformed(start, "the shape overflows 64 bits"))?;
-    let tensor = TensorInfo { name: String::new(), dtype: base_name(&dtype), shape, range: end..stop };
+    let strides = strides(&dtype, &shape, fortran);
+    let tensor = TensorInfo { name: String::new(), dtype: base_name(&dtype), shape, range: end..stop, strides };
     Ok(Array { tensor, objects: kind.objects })
 }
 
-/// `descr` and `shape` of a header that has exactly the three keys it must have, each once.
-fn fields(header: Literal) -> Option<(Literal, Vec<u64>)> {
+/// `descr`, `shape` and `fortran_order` of a header that has exactly the three keys it must have, each once.
+fn fields(header: Literal) -> Option<(Literal, Vec<u64>, bool)> {
     let Literal::Dict(items) = header else { return None };
     let (mut descr, mut shape, mut order) = (None, None, None);
     for (key, value) in items {
@@ -126,8 +127,23 @@ fn fields(header: Literal) -> Option<(Literal, Vec<u64>)> {
             return None;
         }
     }
-    order?;
-    Some((descr?, shape?))
+    Some((descr?, shape?, order?))
+}
+
+/// [`TensorInfo::strides`] of an array; `None` where the type leaves out byte order, unit or fields.
+fn strides(descr: &Literal, shape: &[u64], fortran: bool) -> Option<Vec<i64>> {
+    let Literal::String(name) = descr else { return None };
+    let kind = name.strip_prefix(['<', '|', '='])?;
+    if !kind.starts_with(['b', 'i', 'u', 'f', 'c', '?']) {
+        return None;
+    }
+    let mut next = 1i64;
+    let columns = shape.iter().map(|size| {
+        let stride = next;
+        next = next.checked_mul(i64::try_from(*size).ok()?)?;
+        Some(stride)
+    });
+    if fortran && shape.len() > 1 { columns.collect() } else { Some(Vec::new()) }
 }
 
 fn dimensions(shape: &Literal) -> Option<Vec<u64>> {

@@ -66,14 +66,12 @@ pub fn check(view: &View<'_>, kind: Kind, identity: Identity, scan: &mut Scan<'_
 /// Runs the file as a pickle on the side. What that finds is kept if the pickle names something that can be imported: a
 /// magic number can be a harmless constant, or the opcode of a name that no module has, by chance.
 fn names_globals(view: &View<'_>, scan: &mut Scan<'_>) -> io::Result<bool> {
-    let (globals, findings) = scan.trial(|scan| pickled(view, scan).map(|summary| summary.globals));
+    let (globals, trial) = scan.trial(|scan| pickled(view, scan).map(|summary| summary.globals));
     let plausible = |name: &String| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '<' | '>'));
     if !globals?.iter().any(plausible) {
         return Ok(false);
     }
-    for finding in findings {
-        scan.find(finding);
-    }
+    scan.keep(trial);
     Ok(true)
 }
 

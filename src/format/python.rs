@@ -73,6 +73,7 @@ pub fn check(source: &str, scan: &mut Scan<'_>) {
         if reason && !seen.contains(&word) {
             seen.push(word);
             let offset = u64::try_from(begin).unwrap_or(0);
+            scan.capabilities.code(format!("mentions {word}"));
             scan.report(&rules::POWERFUL_CODE, offset, format!("the code mentions {word}"));
         }
     }

@@ -312,7 +312,7 @@ fn lay_out(mut declared: Vec<Declared<'_>>, data: u64, len: u64, defects: &mut D
         }
         next = next.max(end);
         let range = data.saturating_add(begin)..data.saturating_add(end);
-        tensors.push(TensorInfo { name: name.into_owned(), dtype, shape, range });
+        tensors.push(TensorInfo { name: name.into_owned(), dtype, shape, range, strides: Some(Vec::new()) });
     }
     let end = data.saturating_add(next);
     if end > len {

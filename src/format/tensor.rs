@@ -14,6 +14,9 @@ pub struct TensorInfo {
     /// Where its bytes are, from the start of the file. Where only their number is known, the range begins at zero: no
     /// format has tensors there.
     pub range: Range<u64>,
+    /// How its elements follow each other in that range: empty where in row-major order without gaps, else the strides in
+    /// elements. `None` where that, or what the elements are, is not told by type and shape alone.
+    pub strides: Option<Vec<i64>>,
 }
 
 impl TensorInfo {

@@ -81,10 +81,10 @@ fn next_pickle(
     }
     loop {
         let bytes = view.copy(at..at.saturating_add(len))?;
-        let (summary, findings) = scan.trial(|scan| pickle::check(&bytes, at, dialect, scan));
+        let (summary, trial) = scan.trial(|scan| pickle::check(&bytes, at, dialect, scan));
         let limit = scan.budget.limits().max_header_bytes;
         if summary.complete || len == most || len >= limit || scan.budget.ops_left() == 0 {
-            findings.into_iter().for_each(|finding| scan.find(finding));
+            scan.keep(trial);
             if !summary.complete && len < most && len >= limit {
                 scan.spent(Spent("max_header_bytes"), at);
             }

@@ -153,6 +153,7 @@ mod tests {
             dtype: "F32",
             shape: vec![range.end - range.start],
             range,
+            strides: None,
         };
         let middle = between(&[1, 9, 3, 4], 35).unwrap();
         let tensors = [tensor("d", 20..30), tensor("b", 18..20), tensor("a", 5..18), tensor("e", 12..12)];

@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn tensor(name: &str, shape: &[u64]) -> TensorInfo {
-        TensorInfo { name: name.into(), dtype: "F32", shape: shape.to_vec(), range: 0..0 }
+        TensorInfo { name: name.into(), dtype: "F32", shape: shape.to_vec(), range: 0..0, strides: None }
     }
 
     #[test]

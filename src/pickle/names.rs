@@ -83,6 +83,10 @@ impl Names {
     pub fn any_known(&self) -> bool {
         self.list.iter().any(|name| !matches!(name.standing, Standing::Unvetted))
     }
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Name> {
+        self.list.iter()
+    }
     /// All of them, as `module.qualname`.
     pub fn into_list(self) -> Vec<String> {
         self.list.into_iter().map(|n| n.full()).collect()

@@ -4,8 +4,10 @@
 //! that are none, the search goes on behind them, for a bounded number of places. Linear: each probe is bounded, and so is
 //! their number.
 
+use super::globals::Standing;
 use super::machine::{End, Machine};
 use super::{Dialect, Summary, opcode};
+use crate::capability;
 use crate::rule::{self, pickle as rules};
 use crate::scan::Scan;
 use std::collections::HashSet;
@@ -35,6 +37,16 @@ pub(super) fn run(bytes: &[u8], base: u64, dialect: Dialect, depth: u32, scan: &
     let end = machine.run(u64::MAX);
     if let End::Broken(why) = &end {
         machine.report(&rules::MALFORMED, format!("the pickle breaks off: {why}"));
+    }
+    for name in machine.names.iter() {
+        let full = name.full();
+        let standing = match name.standing {
+            Standing::Vetted(_) if crate::torch::allows(&full) => capability::Standing::WeightsOnly,
+            Standing::Vetted(_) => capability::Standing::Vetted,
+            Standing::Dangerous(_) => capability::Standing::Dangerous,
+            Standing::Covered | Standing::Unvetted => capability::Standing::Unvetted,
+        };
+        machine.scan.capabilities.global(full, standing);
     }
     machine.summary(end == End::Stop)
 }

@@ -65,7 +65,7 @@ impl Render for Markdown {
 }
 
 /// Text in a cell: no markup, no end of the cell.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -84,7 +84,7 @@ fn cell(text: &str) -> String {
 }
 
 /// A code span in a cell: with more backticks around it than there are in it, and no end of the cell.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let space = if longest > 0 { " " } else { "" };

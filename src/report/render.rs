@@ -76,7 +76,7 @@ impl Render for Jsonl {
 
 /// Writes a wire type as compact JSON. Characters that hide or reorder what is beside them are written as `\u` escapes: the
 /// value is the same, and a log that is looked at shows what is there.
-pub(super) fn json(to: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+pub(crate) fn json(to: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut serde_json::Serializer::with_formatter(to, Visible)).map_err(io::Error::from)
 }
 

@@ -60,7 +60,10 @@ fn named(arena: &Arena<'_>, root: Value) -> Option<Vec<TensorInfo>> {
             let elements = crate::format::tensor::elements(&shape)?;
             let bytes = elements.saturating_mul(tensor.dtype.bytes());
             let range = place(arena, tensor).unwrap_or(0..bytes);
-            tensors.push(TensorInfo { name, dtype: tensor.dtype.name(), shape, range });
+            // a quantized tensor is its bytes and a scale
+            let strides = if tensor.contiguous() { Vec::new() } else { tensor.strides.clone() };
+            let strides = (!tensor.dtype.quantized()).then_some(strides);
+            tensors.push(TensorInfo { name, dtype: tensor.dtype.name(), shape, range, strides });
             if tensors.len() > MOST {
                 return None;
             }

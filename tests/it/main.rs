@@ -6,6 +6,7 @@ mod access;
 mod cache;
 mod cas;
 mod cli;
+mod diff;
 mod expected;
 mod formats;
 mod gate;

@@ -1,5 +1,6 @@
 //! The committed JSON Schema is the one of the wire types. `MVERIFY_BLESS=1 cargo test --features schema` writes it.
 
+use mverify::change::v1::DiffV1;
 use mverify::report::json_v1::{LastLineV1, ReportV1};
 use std::path::Path;
 
@@ -20,6 +21,11 @@ fn committed_is_generated(file: &str, schema: schemars::Schema) {
 #[test]
 fn of_the_report() {
     committed_is_generated("report-v1.json", schemars::schema_for!(ReportV1));
+}
+
+#[test]
+fn of_differences() {
+    committed_is_generated("diff-v1.json", schemars::schema_for!(DiffV1));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::fields::{Field, LIBRARIES, Meaning};
 use crate::finding::{Finding, shown};
-use crate::format::jinja;
 use crate::pickle::globals::{self, Standing};
 use crate::rule::format as rules;
 use crate::scan::Scan;
@@ -11,6 +10,7 @@ use crate::scan::Scan;
 pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
     match field.meaning {
         Meaning::RemoteCode => {
+            scan.capabilities.code(format!("{}: {text}", field.key));
             if let Some((repo, _)) = text.split_once("--") {
                 let message = format!("{} names code of another repository, {}", field.key, shown(repo));
                 scan.report(&rules::REMOTE_CODE, at, message);
@@ -18,7 +18,6 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
             }
         }
         Meaning::Kernel => kernel(field, text, at, scan),
-        Meaning::Template => jinja::check(text, "this value", at, scan),
         Meaning::FileName => {
             if text.contains(['/', '\\', '\0']) || text == ".." {
                 acts(&rules::PATH_OUT, field, text, at, scan);
@@ -38,7 +37,7 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
             }
         }
         Meaning::Needs => needs(text, at, scan),
-        Meaning::Consent | Meaning::Component | Meaning::Other => {}
+        Meaning::Template | Meaning::Consent | Meaning::Component | Meaning::Other => {}
     }
 }
 
@@ -54,6 +53,7 @@ fn kernel(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
     // a prefix before | chooses how kernels are wrapped, as in paged|org/kernel
     let name = text.rsplit('|').next().unwrap_or(text);
     if name.contains('/') {
+        scan.capabilities.code(format!("{}: {text}", field.key));
         acts(&rules::KERNEL, field, text, at, scan);
     }
 }
@@ -73,6 +73,7 @@ fn path(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
 fn outside(field: &Field, module: &str, class: &str, at: u64, scan: &mut Scan<'_>) {
     let name = if class.is_empty() { module.to_owned() } else { format!("{module}.{class}") };
     let rule = if dangerous(&name) { &rules::TARGET } else { &rules::CLASS_OUTSIDE };
+    scan.capabilities.code(format!("{}: {name}", label(field)));
     let message = format!("{} makes {} act: it {}: {}", label(field), field.loader, field.does, shown(&name));
     scan.find(Finding::new(rule, message).at(at).global(shown(&name)));
 }
@@ -94,6 +95,7 @@ fn label(field: &Field) -> &'static str {
 
 /// The value of a `_target_`, which Hydra imports and calls.
 pub fn target(name: &str, at: u64, scan: &mut Scan<'_>) {
+    scan.capabilities.code(format!("_target_: {name}"));
     if dangerous(name) {
         let finding = Finding::new(&rules::TARGET, format!("_target_ names {}", shown(name)));
         scan.find(finding.at(at).global(shown(name)));

@@ -35,6 +35,9 @@ fn yaml_line(line: &str, at: u64, scan: &mut Scan<'_>) {
             let rest = line.get(place.saturating_add(tag.len())..).unwrap_or_default();
             let name = rest.split([' ', '\t', '\r', '\n', '>', ',', ']', '}']).next().unwrap_or(rest);
             let at = at.saturating_add(u64::try_from(place).unwrap_or(0));
+            if !PLAIN_TAGS.contains(&name) {
+                scan.capabilities.code(format!("!!python/{name}"));
+            }
             let shown = shown(name);
             if name.starts_with("object/apply:") {
                 scan.report(&rules::YAML_CALL, at, format!("the tag !!python/{shown} calls a function"));
