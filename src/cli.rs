@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod exit;
 mod explain;
+mod git;
 mod hash;
 mod inspect;
 mod keygen;

@@ -143,6 +143,8 @@ pub struct Summary {
     pub bytes: u64,
     /// The run ended before every file was looked at.
     pub stopped: bool,
+    /// Files that were not looked at because they are what they were: only what changed was asked for.
+    pub unchanged: u64,
     /// The most severe finding met.
     pub worst: Option<Severity>,
 }
@@ -164,11 +166,16 @@ impl Summary {
     pub fn total(&self) -> u64 {
         self.ok + self.unknown + self.bad
     }
-    /// The overall verdict: the worst one; a run over nothing proves nothing.
+    /// True if nothing was looked at, and not because nothing changed.
+    pub fn is_of_nothing(&self) -> bool {
+        self.total() == 0 && self.unchanged == 0
+    }
+    /// The overall verdict: the worst one; a run over nothing proves nothing, but where what changed was asked for and
+    /// nothing did.
     pub fn verdict(&self) -> Verdict {
         if self.bad > 0 {
             Verdict::Bad
-        } else if self.unknown > 0 || self.ok == 0 || self.stopped {
+        } else if self.unknown > 0 || self.is_of_nothing() || self.stopped {
             Verdict::Unknown
         } else {
             Verdict::Ok
@@ -176,7 +183,7 @@ impl Summary {
     }
     /// The overall coverage.
     pub fn coverage(&self) -> Coverage {
-        if self.partial > 0 || self.total() == 0 || self.stopped { Coverage::Partial } else { Coverage::Complete }
+        if self.partial > 0 || self.is_of_nothing() || self.stopped { Coverage::Partial } else { Coverage::Complete }
     }
 }
 

@@ -116,6 +116,11 @@ pub struct CheckArgs {
     /// A lock that the paths must match: nothing added, missing or changed; repeatable
     #[arg(long, value_name = "FILE")]
     pub lock: Vec<PathBuf>,
+    /// Check only what changed in the git working tree since this revision: what was committed, staged or edited, and
+    /// untracked files. Lists, locks and signed manifests hold for everything: what they miss, or do not list, fails all the
+    /// same, and where they changed, all that they cover is checked. PATH is `.` by default
+    #[arg(long, value_name = "BASE", allow_hyphen_values = true)]
+    pub diff: Option<String>,
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Lowest severity that makes a file bad (default: high)
@@ -186,6 +191,13 @@ pub struct TrustArgs {
     /// Read signatures of before version 1.0 too
     #[arg(long)]
     pub allow_legacy: bool,
+}
+
+impl TrustArgs {
+    /// Files that say whom to trust.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.manifest.iter().chain(&self.key).chain(&self.ca).chain(&self.trusted_root)
+    }
 }
 
 /// Options that every command which reads files has.

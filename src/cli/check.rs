@@ -2,13 +2,16 @@
 
 use super::args::{CheckArgs, TrustArgs};
 use super::exit::Exit;
+use super::git::Changes;
 use super::output::{Look, Outputs};
 use super::progress::Bars;
 use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
-use mverify::manifest::discover::{Access, Signers};
+use mverify::manifest::discover::{self, Access, Signers};
+use mverify::manifest::expected::Expectations;
 use mverify::policy::Policy;
+use mverify::report::Summary;
 use mverify::rule;
 use mverify::scan::Stop;
 use mverify::source::Spool;
@@ -31,6 +34,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
         stop_after(seconds, &stop);
     }
     let (paths, mut items) = items(args, &stop)?;
+    let changes = args.diff.as_deref().map(|base| Changes::since(base, &paths)).transpose()?;
     if args.trust.manifest.is_some() && paths.len() != 1 {
         bail!("--manifest is that of one path, and {} were named", paths.len());
     }
@@ -47,15 +51,56 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     if args.sha256.is_some() && items.len() != 1 {
         bail!("--sha256 is the digest of one file, and {} were named; a directory is pinned with --lock", items.len());
     }
+    let met = items.len();
     let expected = verifier.gather(&paths, &mut items);
-    let look = Look { single, terse: false };
+    let mut kept = vec![true; items.len()];
+    if let Some(mut changes) = changes {
+        let files = applied.files.iter().map(|(file, ..)| file).chain(&args.baseline);
+        let whole = files.chain(args.trust.files()).any(|file| changes.holds(file));
+        kept = concerned(&items, met, &paths, &mut changes, &expected, whole);
+    }
+    let unchanged = kept.iter().filter(|kept| !**kept).count() as u64;
+    let look = Look { single: single && unchanged == 0 && items.len() == 1, terse: false };
     let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
+    let mut kept = kept.into_iter();
+    items.retain(|_| kept.next().unwrap_or(true));
     if let (None, Some(seconds)) = (args.limits.timeout, policy.limits.timeout) {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &items, stop);
-    let summary = outputs.deliver(bars, |bars, sink| verifier.verify_items(items, &expected, bars, sink))?;
+    let begun = Summary { unchanged, ..Summary::default() };
+    let summary = outputs.deliver(begun, bars, |bars, sink| verifier.verify_items(items, &expected, bars, sink))?;
     Ok(Exit::of_run(&summary, args.exit_zero))
+}
+
+/// Which items are to be checked where only what changed is asked for: that, what a list says otherwise about files than
+/// before, and what is not there. Items behind the first `met` were not met by a walk; with `whole`, all of them are.
+fn concerned(
+    items: &[Item],
+    met: usize,
+    roots: &[PathBuf],
+    changes: &mut Changes,
+    expected: &Expectations,
+    whole: bool,
+) -> Vec<bool> {
+    // with a list that is gone everything went that it said about files beside and below it
+    let gone = changes.gone();
+    let lists = gone.iter().filter(|path| discover::speaks(path));
+    let silent: Vec<&Path> = lists.filter_map(|path| path.parent()).collect();
+    let mut concerned = |(number, item): (usize, &Item)| {
+        let path = item.path();
+        if number >= met || (matches!(item, Item::Problem(..)) && roots.iter().any(|root| root == path)) {
+            return true;
+        }
+        if changes.is_gits(path) {
+            return false;
+        }
+        whole
+            || changes.has(path)
+            || changes.place(path).is_some_and(|place| silent.iter().any(|above| place.starts_with(above)))
+            || expected.concern(path, &mut |file| changes.holds(file))
+    };
+    items.iter().enumerate().map(&mut concerned).collect()
 }
 
 /// A switch that Ctrl-C sets, so that a run ends in order and the terminal is left as it was. A second Ctrl-C kills.
@@ -81,6 +126,9 @@ fn items(args: &CheckArgs, stop: &Stop) -> Result<(Vec<PathBuf>, Vec<Item>)> {
     let mut paths = args.paths.clone();
     if let Some(list) = &args.files_from {
         paths.extend(listed(list, args.null)?);
+    }
+    if paths.is_empty() && args.diff.is_some() {
+        paths.push(PathBuf::from("."));
     }
     if paths.is_empty() {
         bail!("no path was given: name a file, a directory, or - for standard input");
@@ -142,13 +190,13 @@ fn listed(list: &Path, null: bool) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 

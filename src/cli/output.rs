@@ -54,14 +54,14 @@ impl Outputs {
         Ok(Outputs(outputs))
     }
 
-    /// Hands what `run` finds to every output and says what it comes to. `run` reports to the bars and to the sink that
+    /// Hands what `run` finds to every output and says what it comes to, on top of `summary`. `run` reports to the bars and to the sink that
     /// it is given, and breaks where it was stopped.
     pub fn deliver(
         mut self,
+        mut summary: Summary,
         bars: Bars,
         run: impl FnOnce(&Bars, &mut dyn FnMut(Artifact) -> ControlFlow<()>) -> ControlFlow<()>,
     ) -> Result<Summary> {
-        let mut summary = Summary::default();
         let mut written = Ok(());
         let flow = run(&bars, &mut |artifact| {
             summary.add(&artifact);

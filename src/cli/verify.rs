@@ -10,6 +10,7 @@ use clap::Parser;
 use mverify::digest::Pool;
 use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
+use mverify::report::Summary;
 use mverify::scan::Settings;
 use mverify::source::Reach;
 use mverify::trust::{Check, How, Suffices, Trusted};
@@ -53,7 +54,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         stop_after(seconds, &stop);
     }
     let bars = Bars::new(args.common.quiet, &[], stop);
-    let summary = outputs.deliver(bars, |bars, sink| match args.tensors.as_slice() {
+    let summary = outputs.deliver(Summary::default(), bars, |bars, sink| match args.tensors.as_slice() {
         [] => check.run(&pool, bars, sink),
         names => check.tensors(names, sink),
     })?;

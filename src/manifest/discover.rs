@@ -151,6 +151,17 @@ pub(crate) fn indexes(root: &Path, paths: Vec<PathBuf>) -> (Expectations, Vec<(P
     (gathering.expected, missing.collect())
 }
 
+/// True if a file of this name says what is expected of others: a list of checksums, a lock, a signed manifest or
+/// attestation, or an index of shards.
+pub fn speaks(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    #[cfg(feature = "trust")]
+    if crate::trust::is_bundle_name(path) {
+        return true;
+    }
+    name == super::lock::NAME || sums::is_list(path) || tree::is_index(name)
+}
+
 /// What it means that a file with claims is not among the items.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Absent {

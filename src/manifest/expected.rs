@@ -4,6 +4,8 @@
 //! Bound: one small record per claim about a file that is checked or missing; a comparison looks at the claims about one
 //! file and at the directories above it.
 
+mod narrow;
+
 use super::attestation::{Attestation, Says};
 use super::differ::Difference;
 use super::oms::Shard;
@@ -200,6 +202,8 @@ pub struct Expectations {
     twins: HashMap<PathBuf, Vec<Twin>>,
     /// Names by SHA-256, from sources of a closed world: they tell what was renamed and what was swapped.
     contents: HashMap<(usize, Digest), String>,
+    /// The files that sources lie in, by number.
+    files: HashMap<usize, PathBuf>,
 }
 
 impl Expectations {

@@ -40,10 +40,14 @@ impl Render for Github {
             Verdict::Unknown => "warning",
             Verdict::Bad => "error",
         };
+        let unchanged = match summary.unchanged {
+            0 => String::new(),
+            n => format!(", {n} unchanged and not looked at"),
+        };
         let stopped = if summary.stopped { ", stopped before every file was checked" } else { "" };
         writeln!(
             to,
-            "::{command} title=mverify::{}: {} ok, {} unknown, {} bad{stopped}",
+            "::{command} title=mverify::{}: {} ok, {} unknown, {} bad{unchanged}{stopped}",
             summary.verdict().name(),
             summary.ok,
             summary.unknown,

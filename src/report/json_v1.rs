@@ -37,6 +37,9 @@ pub struct CountsV1 {
     pub bad: u64,
     /// Bytes of all artifacts.
     pub bytes: u64,
+    /// Files that are as they were at the revision of `--diff`, and were not looked at; absent where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unchanged: u64,
 }
 
 /// Last line of `--format jsonl`.
@@ -209,9 +212,13 @@ impl From<&Artifact> for ArtifactV1 {
     }
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl From<&Summary> for CountsV1 {
     fn from(s: &Summary) -> Self {
-        CountsV1 { ok: s.ok, unknown: s.unknown, bad: s.bad, bytes: s.bytes }
+        CountsV1 { ok: s.ok, unknown: s.unknown, bad: s.bad, bytes: s.bytes, unchanged: s.unchanged }
     }
 }
 

@@ -51,9 +51,9 @@ impl Render for Junit {
 
     fn finish(&mut self, to: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         // a run that proves nothing, or was cut off, has one case more, which says so
-        let why = match (summary.stopped, summary.total()) {
+        let why = match (summary.stopped, summary.is_of_nothing()) {
             (true, _) => Some("stopped before every file was checked"),
-            (false, 0) => Some("no file was checked, so nothing is proven"),
+            (false, true) => Some("no file was checked, so nothing is proven"),
             _ => None,
         };
         if let Some(why) = why {

@@ -50,7 +50,11 @@ impl Render for Markdown {
             writeln!(to, "Stopped before every file was checked.\n")?;
         }
         let (ok, unknown, bad) = (summary.ok, summary.unknown, summary.bad);
-        writeln!(to, "{} files, {}: {ok} ok, {unknown} unknown, {bad} bad.", summary.total(), bytes(summary.bytes))?;
+        write!(to, "{} files, {}: {ok} ok, {unknown} unknown, {bad} bad", summary.total(), bytes(summary.bytes))?;
+        match summary.unchanged {
+            0 => writeln!(to, ".")?,
+            n => writeln!(to, "; {n} unchanged and not looked at.")?,
+        }
         if !self.rows.is_empty() {
             writeln!(to, "\n| verdict | file | rule | why | what to do |\n|---|---|---|---|---|")?;
         }

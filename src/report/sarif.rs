@@ -156,14 +156,14 @@ impl Render for Sarif {
         if summary.stopped {
             notes.push(note("the run was stopped before every file was checked"));
         }
-        if summary.total() == 0 {
+        if summary.is_of_nothing() {
             notes.push(note("no file was checked, so nothing is proven"));
         }
         let invocation = json!({ "executionSuccessful": notes.is_empty(), "toolExecutionNotifications": notes });
         let complete = summary.coverage() == Coverage::Complete;
         let properties = json!({
             "verdict": summary.verdict().name(), "coverage": summary.coverage().name(), "complete": complete,
-            "ok": summary.ok, "unknown": summary.unknown, "bad": summary.bad,
+            "ok": summary.ok, "unknown": summary.unknown, "bad": summary.bad, "unchanged": summary.unchanged,
         });
         to.write_all(b",\n\"invocations\": ")?;
         json(to, &[invocation])?;

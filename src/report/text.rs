@@ -86,8 +86,15 @@ pub fn brief(a: &Artifact, style: Style) -> String {
 /// The last line of a run over many files.
 pub fn summary(s: &Summary, style: Style) -> String {
     let files = if s.total() == 1 { "file" } else { "files" };
+    let unchanged = match s.unchanged {
+        0 => String::new(),
+        n => format!("; {n} unchanged and not looked at"),
+    };
+    if s.total() == 0 && s.unchanged > 0 && !s.stopped {
+        return format!("{} nothing changed: {} files are what they were\n", badge(s.verdict(), style), s.unchanged);
+    }
     format!(
-        "{} {} {files}, {}: {} ok, {} unknown, {} bad\n",
+        "{} {} {files}, {}: {} ok, {} unknown, {} bad{unchanged}\n",
         badge(s.verdict(), style),
         s.total(),
         bytes(s.bytes),

@@ -254,7 +254,7 @@ fn snapshots_of_a_cache() {
 fn signers_that_came_and_went() {
     let (a, b, home) = (model(), model(), tempfile::tempdir().unwrap());
     let key = home.path().join("k.key");
-    assert_eq!(mverify(&["keygen".as_ref(), key.as_os_str()]).code, 0);
+    assert_eq!(mverify(&["keygen".as_ref(), "-o".as_ref(), key.as_os_str()]).code, 0);
     let signed = mverify(&["sign".as_ref(), a.path().as_os_str(), "--key".as_ref(), key.as_os_str()]);
     assert_eq!(signed.code, 0, "{}", signed.err);
     let (code, found) = json(a.path(), b.path());

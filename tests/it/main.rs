@@ -30,6 +30,7 @@ mod schema;
 mod shrink;
 #[cfg(feature = "trust")]
 mod signers;
+mod since;
 mod stores;
 #[cfg(target_os = "linux")]
 mod swap;

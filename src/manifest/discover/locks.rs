@@ -76,6 +76,7 @@ impl Gathering {
     fn lock_source(&mut self, path: &Path, lock: &Lock, trust: Trust) -> usize {
         let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
         let source = self.source(&name, trust, World::Closed);
+        self.expected.lies_in(source, path);
         for entry in &lock.files {
             self.expected.content(source, entry.sha256, &entry.path.to_string_lossy());
         }

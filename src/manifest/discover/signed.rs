@@ -141,6 +141,7 @@ impl Gathering {
             Statement::Manifest(manifest) => manifest,
             Statement::Attestation(attestation) => {
                 let number = self.expected.source(Source { world: World::Named, ..source });
+                self.expected.lies_in(number, path);
                 let attestation = Arc::new(attestation);
                 for path in items.iter().map(Item::path).filter(|path| !bundles.contains(*path)) {
                     let claim = Claim::digest(Claimed::Attested(Arc::clone(&attestation)));
@@ -156,6 +157,7 @@ impl Gathering {
         match subject(path, is_named, &manifest, roots) {
             Subject::File(file) => {
                 let number = self.expected.source(Source { world: World::Named, ..source });
+                self.expected.lies_in(number, path);
                 self.demands.signatures.extend(signature.map(|signature| (number, signature)));
                 if let Some(expected) = manifest.entries.values().next() {
                     self.claim(number, file, claim(&manifest, expected, links), Absent::Missing);
@@ -163,6 +165,7 @@ impl Gathering {
             }
             Subject::Directory(directory) => {
                 let number = self.expected.source(source);
+                self.expected.lies_in(number, path);
                 self.demands.signatures.extend(signature.map(|signature| (number, signature)));
                 let whole = roots.iter().any(|root| directory.starts_with(root));
                 let absent = if whole { Absent::Missing } else { Absent::Ignored };

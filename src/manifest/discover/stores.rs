@@ -58,6 +58,7 @@ impl Gathering {
                     let blob = layout.blob(&root, &descriptor);
                     let name = source_name(&root, &manifest, &descriptor);
                     let source = self.source(&name, Trust::SelfAsserted, World::Named);
+                    self.expected.lies_in(source, &manifest);
                     let claim = Claim {
                         size: Some(descriptor.size),
                         ..Claim::digest(Claimed::Whole(vec![descriptor.algorithm], descriptor.digest))

@@ -75,6 +75,11 @@ impl List {
     }
 }
 
+/// True if a path is a list of checksums by its name.
+pub(super) fn is_list(path: &Path) -> bool {
+    List::of(path).is_some()
+}
+
 /// The lists among the items and beside the files that were named, in this order, each once.
 fn lists(roots: &[PathBuf], items: &[Item]) -> Vec<List> {
     let among = items.iter().filter_map(|item| match item {
@@ -130,6 +135,7 @@ impl Gathering {
         let directory = list.path.parent().unwrap_or(Path::new("")).to_owned();
         let world = if list.sidecar_of.is_some() { World::Named } else { World::Open };
         let source = self.source(&list.name(), Trust::SelfAsserted, world);
+        self.expected.lies_in(source, &list.path);
         if world == World::Open {
             self.expected.speaks_for(source, &directory);
         }

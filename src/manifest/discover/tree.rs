@@ -41,6 +41,7 @@ impl Gathering {
                 }
             };
             let source = self.source(&shown(name), Trust::SelfAsserted, World::Named);
+            self.expected.lies_in(source, path);
             let directory = path.parent().unwrap_or(Path::new("")).to_owned();
             // an index that was named alone is checked by itself
             let absent = if roots.contains(path) { Absent::Ignored } else { Absent::Missing };
@@ -129,7 +130,7 @@ impl Gathering {
 }
 
 /// `NAME.index.json`, or with a variant, as in `model.safetensors.index.fp16.json`.
-fn is_index(name: &str) -> bool {
+pub(super) fn is_index(name: &str) -> bool {
     let Some(stem) = name.strip_suffix(".json") else { return false };
     stem.ends_with(".index") || stem.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with(".index"))
 }
