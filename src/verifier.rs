@@ -477,6 +477,7 @@ impl Verifier {
         }
         let (integrity, mismatches) = compared(&passed);
         findings.extend(mismatches);
+        expected.review(path, &capabilities, passed.digests.get(Algorithm::Sha256), &mut findings);
         let fail_on = self.demand(
             &Judged {
                 path,

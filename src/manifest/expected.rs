@@ -5,6 +5,7 @@
 //! file and at the directories above it.
 
 mod narrow;
+mod reviewed;
 
 use super::attestation::{Attestation, Says};
 use super::differ::Difference;
@@ -14,6 +15,7 @@ use crate::finding::{Finding, shown};
 use crate::format::Role;
 use crate::format::tensor::TensorInfo;
 use crate::inspect;
+use crate::manifest::lock::Recorded;
 use crate::manifest::{git, index};
 use crate::report::{Integrity, Status, Trust};
 use crate::rule::integrity as rules;
@@ -61,6 +63,8 @@ pub struct Claim {
     pub if_loadable: bool,
     /// It was signed by this signer, and a trusted log saw that at this time (seconds since 1970).
     pub signed_by: Option<(String, Option<i64>)>,
+    /// What it can do was reviewed, and is no more than this.
+    pub reviewed: Option<Arc<Recorded>>,
 }
 
 impl Claim {

@@ -5,19 +5,23 @@
 //! and pictures are left out. Bound: linear in the text, one record per line. Threat: a lock that two readers read
 //! differently, so members are declared once, none is unknown, names are relative and in one spelling, each stands once.
 
+use crate::capability::{Capabilities, Standing};
 use crate::digest::{Algorithm, Digest};
 use crate::finding::shown;
 use crate::format::Role;
 use crate::report::{Artifact, Status};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 /// Its usual name.
 pub const NAME: &str = "mverify.lock";
 
 /// The version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version that recorded no capabilities.
+const WITHOUT_CAPABILITIES: u32 = 1;
 
 /// What a directory is expected to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +65,23 @@ pub struct Entry {
     /// When a trusted transparency log or timestamp authority saw that signature, in seconds since 1970: an older signature
     /// is a step back, as in TUF.
     pub logged: Option<i64>,
+    /// What it can do to whoever loads it, as it was reviewed; `None` in locks of version 1, which record none.
+    pub capabilities: Option<Arc<Recorded>>,
+}
+
+/// Capabilities as a lock records them. Globals that weights_only takes are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recorded {
+    /// Globals that its pickles name, as `module.qualname`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub globals: BTreeSet<String>,
+    /// Templates: where each stands, and the SHA-256 of its text in hex.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub templates: BTreeSet<(String, String)>,
+    /// Code that it refers to, as in `auto_map: modeling_x.X`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub code: BTreeSet<String>,
 }
 
 /// A digest of names, types and shapes.
@@ -100,6 +121,10 @@ pub enum Change {
     Origin(Option<Origin>, Option<Origin>),
     /// The same bytes, judged otherwise by this version of mverify.
     Judged(PathBuf),
+    /// What it can do that was not recorded before, item by item.
+    Capable(PathBuf, Vec<String>),
+    /// Capabilities are recorded now, or not any more.
+    Recording(bool),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,6 +158,12 @@ struct FileLine {
     signed_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logged: Option<i64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    globals: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    templates: BTreeSet<(String, String)>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    code: BTreeSet<String>,
 }
 
 impl Lock {
@@ -143,8 +174,8 @@ impl Lock {
     pub fn parse(text: &[u8]) -> Result<Lock, Defect> {
         let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
         let head: HeadLine = lines.next().map_or_else(|| Err(defect(1, "it is empty")), |(n, line)| json(n, line))?;
-        if head.mverify_lock != VERSION {
-            let why = format!("its version is {}, this mverify reads {VERSION}", head.mverify_lock);
+        if !(WITHOUT_CAPABILITIES..=VERSION).contains(&head.mverify_lock) {
+            let why = format!("its version is {}, this mverify reads up to {VERSION}", head.mverify_lock);
             return Err(defect(1, why));
         }
         let origin = match (head.hub, head.commit) {
@@ -162,7 +193,7 @@ impl Lock {
                 ended = true;
                 continue;
             }
-            let entry = entry(number, line)?;
+            let entry = entry(number, line, head.mverify_lock)?;
             if files.last().is_some_and(|before| before.path >= entry.path) {
                 return Err(defect(number, "paths stand once each and sorted"));
             }
@@ -177,13 +208,14 @@ impl Lock {
     /// The text of the lock.
     pub fn text(&self) -> String {
         let head = HeadLine {
-            mverify_lock: VERSION,
+            mverify_lock: if self.records() { VERSION } else { WITHOUT_CAPABILITIES },
             hub: self.origin.as_ref().map(|origin| origin.repo.clone()),
             commit: self.origin.as_ref().map(|origin| origin.commit.clone()),
         };
         let mut text = line(&head);
         for entry in &self.files {
             let bytes = entry.path.as_os_str().as_encoded_bytes();
+            let recorded = entry.capabilities.as_deref().cloned().unwrap_or_default();
             text += &line(&FileLine {
                 path: entry.path.to_string_lossy().into_owned(),
                 path_base64: std::str::from_utf8(bytes).is_err().then(|| data_encoding::BASE64.encode(bytes)),
@@ -196,9 +228,17 @@ impl Lock {
                 tensors: entry.tensors.clone(),
                 signed_by: entry.signed_by.clone(),
                 logged: entry.logged,
+                globals: recorded.globals,
+                templates: recorded.templates,
+                code: recorded.code,
             });
         }
         text
+    }
+
+    /// True if it records capabilities.
+    pub fn records(&self) -> bool {
+        self.files.iter().all(|entry| entry.capabilities.is_some())
     }
 
     /// The entry of a path.
@@ -213,6 +253,9 @@ impl Lock {
         if self.origin != before.origin {
             changes.push(Change::Origin(before.origin.clone(), self.origin.clone()));
         }
+        if self.records() != before.records() {
+            changes.push(Change::Recording(self.records()));
+        }
         let gone: HashMap<Digest, &Path> = before
             .files
             .iter()
@@ -222,6 +265,12 @@ impl Lock {
         let mut renamed = Vec::new();
         let mut files = Vec::new();
         for entry in &self.files {
+            let was = before.get(&entry.path).or_else(|| before.get(gone.get(&entry.sha256)?));
+            let (none, known) = (Recorded::default(), was.and_then(|was| was.capabilities.as_deref()));
+            let new = entry.capabilities.as_ref().map(|now| now.beyond(known.unwrap_or(&none))).unwrap_or_default();
+            if !new.is_empty() {
+                files.push((&entry.path, Change::Capable(entry.path.clone(), new)));
+            }
             match before.get(&entry.path) {
                 None => match gone.get(&entry.sha256) {
                     Some(old) => {
@@ -236,7 +285,7 @@ impl Lock {
                 Some(old) if old.link != entry.link => {
                     files.push((&entry.path, Change::Linked(entry.path.clone(), entry.link)));
                 }
-                Some(old) if old != entry => files.push((&entry.path, Change::Judged(entry.path.clone()))),
+                Some(old) if !entry.is_judged_as(old) => files.push((&entry.path, Change::Judged(entry.path.clone()))),
                 Some(_) => {}
             }
         }
@@ -278,7 +327,51 @@ impl Entry {
             tensors: artifact.tensors.as_deref().map(crate::inspect::outline),
             signed_by: signature.and_then(|signature| signature.signer.clone()),
             logged: signature.and_then(|signature| signature.logged),
+            capabilities: Some(Recorded::of(&artifact.capabilities).shared()),
         })
+    }
+
+    /// True if it is judged as before. Capabilities that are recorded for the first time are told apart.
+    fn is_judged_as(&self, before: &Entry) -> bool {
+        let mut now = self.clone();
+        let only_more = |a: &Recorded, b: &Recorded| b.beyond(a).is_empty();
+        match (&self.capabilities, &before.capabilities) {
+            (Some(a), Some(b)) if !only_more(a, b) => return false,
+            _ => now.capabilities.clone_from(&before.capabilities),
+        }
+        now == *before
+    }
+}
+
+impl Recorded {
+    /// What a lock records of these.
+    pub fn of(found: &Capabilities) -> Recorded {
+        let noted = found.globals.iter().filter(|(_, standing)| **standing != Standing::WeightsOnly);
+        Recorded {
+            globals: noted.map(|(global, _)| global.clone()).collect(),
+            templates: found.templates.clone(),
+            code: found.code.clone(),
+        }
+    }
+
+    /// Most files can do nothing: those share one value.
+    fn shared(self) -> Arc<Recorded> {
+        static NOTHING: LazyLock<Arc<Recorded>> = LazyLock::new(Arc::default);
+        if self == Recorded::default() { Arc::clone(&NOTHING) } else { Arc::new(self) }
+    }
+
+    /// True if a template with this SHA-256 is among them, wherever it stands.
+    pub fn knows_template(&self, sha256: &str) -> bool {
+        self.templates.iter().any(|(_, known)| known == sha256)
+    }
+
+    /// What is not among those recorded before, in words.
+    pub fn beyond(&self, before: &Recorded) -> Vec<String> {
+        let globals = self.globals.difference(&before.globals).map(|global| format!("global {}", shown(global)));
+        let templates = self.templates.iter().filter(|(_, sha256)| !before.knows_template(sha256));
+        let templates = templates.map(|(place, sha256)| format!("template {} {sha256}", shown(place)));
+        let code = self.code.difference(&before.code).map(|code| format!("code {}", shown(code)));
+        globals.chain(templates).chain(code).collect()
     }
 }
 
@@ -299,6 +392,9 @@ impl Change {
             Change::Linked(p, false) => format!("became a regular file: {}", path(p)),
             Change::Origin(from, to) => format!("origin: {} to {}", origin(from), origin(to)),
             Change::Judged(p) => format!("the same bytes, judged otherwise: {}", path(p)),
+            Change::Capable(p, new) => format!("new capabilities: {}: {}", path(p), new.join("; ")),
+            Change::Recording(true) => "capabilities are recorded now".to_owned(),
+            Change::Recording(false) => "capabilities are not recorded any more".to_owned(),
         }
     }
 }
@@ -326,8 +422,12 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
-fn entry(number: usize, line: &[u8]) -> Result<Entry, Defect> {
+fn entry(number: usize, line: &[u8], version: u32) -> Result<Entry, Defect> {
     let file: FileLine = json(number, line)?;
+    let recorded = Recorded { globals: file.globals, templates: file.templates, code: file.code };
+    if version == WITHOUT_CAPABILITIES && recorded != Recorded::default() {
+        return Err(defect(number, "locks of version 1 record no capabilities"));
+    }
     let path = match &file.path_base64 {
         None => PathBuf::from(&file.path),
         Some(text) => data_encoding::BASE64
@@ -357,6 +457,7 @@ fn entry(number: usize, line: &[u8]) -> Result<Entry, Defect> {
         tensors: file.tensors,
         signed_by: file.signed_by,
         logged: file.logged,
+        capabilities: (version != WITHOUT_CAPABILITIES).then(|| recorded.shared()),
     })
 }
 
@@ -376,6 +477,7 @@ mod tests {
             tensors: Some(Tensors { count: 2, outline: "ab".into() }),
             signed_by: None,
             logged: None,
+            capabilities: Some(Arc::new(Recorded { globals: ["a.B".to_owned()].into(), ..Recorded::default() })),
         }
     }
 
@@ -412,8 +514,9 @@ mod tests {
             ("\"size\":7", "\"size\":7,\"allow\":true"),
             ("\"sha256\":\"01", "\"sha256\":\"0"),
             ("\"sha256\":\"", "\"sha256\":\"AA"),
-            ("\"mverify_lock\":1", "\"mverify_lock\":2"),
-            ("\"mverify_lock\":1", "\"mverify_lock\":1,\"commit\":\"main\""),
+            ("\"mverify_lock\":2", "\"mverify_lock\":3"),
+            ("\"mverify_lock\":2", "\"mverify_lock\":1"),
+            ("\"mverify_lock\":2", "\"mverify_lock\":2,\"commit\":\"main\""),
             ("}\n{\"path\":\"a\"", "}\n\n{\"path\":\"a\""),
         ] {
             let text = good.replacen(from, to, 1);
@@ -426,12 +529,32 @@ mod tests {
     }
 
     #[test]
+    fn new_capabilities_are_told_and_old_locks_are_read() {
+        let before = lock(&[("a", 1)]);
+        let mut now = before.clone();
+        let found = Arc::make_mut(now.files[0].capabilities.as_mut().unwrap());
+        found.code.insert("auto_map: x.Y".into());
+        found.templates.insert(("/chat_template".into(), "ab".into()));
+        let words = |now: &Lock, before: &Lock| now.changes(before).iter().map(Change::words).collect::<Vec<_>>();
+        let new = "new capabilities: a: template /chat_template ab; code auto_map: x.Y";
+        assert_eq!(words(&now, &before), [new]);
+        assert_eq!(words(&before, &now), ["the same bytes, judged otherwise: a"], "one that is gone");
+        let mut old = before.clone();
+        old.files[0].capabilities = None;
+        let text = old.text();
+        assert!(text.starts_with("{\"mverify_lock\":1}"), "{text}");
+        assert_eq!(Lock::parse(text.as_bytes()).unwrap(), old);
+        assert_eq!(words(&before, &old), ["capabilities are recorded now", "new capabilities: a: global a.B"]);
+    }
+
+    #[test]
     fn changes_have_the_right_words() {
         let before = lock(&[("a", 1), ("b", 2), ("c", 3), ("d", 4)]);
         let mut now = lock(&[("a", 1), ("b", 9), ("d", 4), ("e", 3), ("f", 6)]);
         now.files[2].link = true;
         let words: Vec<String> = now.changes(&before).iter().map(Change::words).collect();
-        assert_eq!(words, ["changed: b", "became a symbolic link: d", "renamed: c to e", "added: f"]);
+        let new = "new capabilities: f: global a.B";
+        assert_eq!(words, ["changed: b", "became a symbolic link: d", "renamed: c to e", new, "added: f"]);
         let words: Vec<String> = lock(&[("a", 1)]).changes(&before).iter().map(Change::words).collect();
         assert_eq!(words, ["missing: b", "missing: c", "missing: d"]);
     }

@@ -66,6 +66,9 @@ rules! {
     SIGNATURE_LOST = "MV-INT-012" High Bad, "it was signed when it was locked, and is not any more",
         why: "The lock remembers who signed a file. The same file without that signature, or signed by somebody else, is what a replaced publisher leaves behind; an older signature by the same signer is what a step back to an old release brings.",
         todo: "Find out why, then review the signature and write the lock again with `mverify lock --update`.", fixture: "";
+    NEW_CAPABILITY = "MV-INT-013" Medium Unvetted, "it can do more than was reviewed",
+        why: "The lock records which globals the file names, which templates it carries and which code it refers to. This one is not among them: it came in after the review, or this mverify sees more than the one that wrote the lock.",
+        todo: "Look at it (mverify diff, mverify inspect), then write the lock again with `mverify lock --update`.", fixture: "";
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
         todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";

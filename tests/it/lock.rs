@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use super::model::{artifact, json, model, safetensors};
-use super::tool::{Run, mverify, mverify_in};
+use super::tool::{Run, fixture, mverify, mverify_in};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -262,4 +262,81 @@ fn names_of_torch_hub_are_checked() {
     assert!(report["artifacts"][0]["integrity"][0]["note"].as_str().unwrap().contains("corruption check only"));
     fs::rename(&good, folder.join("net-0123abcd.pth")).unwrap();
     assert_eq!(mverify(&[dir.path()]).code, 1);
+}
+
+#[test]
+fn what_was_reviewed_does_not_alarm_again_and_what_is_new_does() {
+    let (dir, home) = (model(), tempfile::tempdir().unwrap());
+    let pickle = |class: &str| [b"\x80\x02c__main__\n", class.as_bytes(), b"\n)\x81."].concat();
+    fs::write(dir.path().join("net.pkl"), pickle("Net")).unwrap();
+    let path = dir.path().to_str().unwrap();
+    let file = home.path().join("reviewed.lock");
+    let lock = file.to_str().unwrap();
+    assert_eq!(mverify(&[path]).code, 3, "an unvetted class");
+    assert_eq!(mverify(&["lock", path, "-o", lock]).code, 0);
+    assert!(fs::read_to_string(&file).unwrap().contains(r#""globals":["__main__.Net"]"#));
+    // named: reviewed, and told all the same
+    let (run, report) = json(dir.path(), &["--lock", lock]);
+    assert_eq!(run.code, 0, "{}", run.out);
+    let finding = &artifact(&report, "net.pkl")["findings"][0];
+    assert_eq!((&finding["rule"], &finding["excuse"]), (&"MV-PKL-004".into(), &"reviewed in reviewed.lock".into()));
+    // found beside the files: it excuses nothing
+    fs::copy(&file, dir.path().join("mverify.lock")).unwrap();
+    assert_eq!(mverify(&[path]).code, 3);
+    fs::remove_file(dir.path().join("mverify.lock")).unwrap();
+    // another class: what is new is told by its name, what was reviewed is not
+    let two = [pickle("Net"), pickle("Other")].concat();
+    fs::write(dir.path().join("net.pkl"), &two).unwrap();
+    let (run, report) = json(dir.path(), &["--lock", lock]);
+    assert_eq!(run.code, 1);
+    let findings = artifact(&report, "net.pkl")["findings"].as_array().unwrap().clone();
+    let of = |rule: &str| findings.iter().filter(|f| f["rule"] == rule && f["excuse"].is_null()).collect::<Vec<_>>();
+    assert_eq!(of("MV-PKL-004").len(), 1, "{findings:?}");
+    assert!(of("MV-INT-013").len() == 1 && of("MV-INT-013")[0]["global"] == "__main__.Other", "{findings:?}");
+    assert_eq!(of("MV-INT-001").len(), 1, "the content is another one, too");
+    let run = mverify(&["lock", path, "-o", lock, "--update"]);
+    assert!(run.code == 0 && run.out.contains("new capabilities: net.pkl: global __main__.Other"), "{}", run.out);
+    assert_eq!(mverify(&[path, "--lock", lock]).code, 0);
+    // a lock from before capabilities were recorded excuses nothing, and says what it will record
+    let old: String = fs::read_to_string(&file).unwrap().replace(r#""mverify_lock":2"#, r#""mverify_lock":1"#);
+    fs::write(&file, old.replace(r#","globals":["__main__.Net","__main__.Other"]"#, "")).unwrap();
+    assert_eq!(mverify(&[path, "--lock", lock]).code, 3);
+    let run = mverify(&["lock", path, "-o", lock, "--update"]);
+    assert!(run.out.contains("capabilities are recorded now"), "{}", run.out);
+    // what is not proven stays so: the same class in a pickle that breaks off
+    fs::write(dir.path().join("net.pkl"), &two[..two.len() - 1]).unwrap();
+    assert_eq!(mverify(&["lock", path, "-o", lock, "--update"]).code, 0);
+    assert_eq!(mverify(&[path, "--lock", lock]).code, 3);
+    // what is bad is pinned by no lock, and excused by none
+    fs::copy(fixture("pickle/os_getpid.pkl"), dir.path().join("net.pkl")).unwrap();
+    assert_eq!(mverify(&["lock", path, "-o", lock, "--update"]).code, 1);
+    let size = fs::metadata(dir.path().join("net.pkl")).unwrap().len();
+    let digest = mverify(&["hash".as_ref(), dir.path().join("net.pkl").as_os_str()]).out[..64].to_owned();
+    let line = format!(
+        r#"{{"path":"net.pkl","size":{size},"sha256":"{digest}","format":"pickle","role":"loadable","globals":["os.getpid"]}}"#
+    );
+    fs::write(&file, format!("{{\"mverify_lock\":2}}\n{line}\n")).unwrap();
+    let run = mverify(&[dir.path().join("net.pkl").to_str().unwrap(), "--lock", lock]);
+    assert!(run.code == 1 && run.out.contains("MV-PKL-001"), "{}", run.out);
+}
+
+#[test]
+fn templates_and_references_to_code_are_reviewed_too() {
+    let (dir, home) = (model(), tempfile::tempdir().unwrap());
+    let put = |text: &str| fs::write(dir.path().join("config.json"), text).unwrap();
+    put(r#"{"auto_map": {"AutoModel": "modeling_x.X"}, "chat_template": "{{ a }}"}"#);
+    let path = dir.path().to_str().unwrap();
+    let lock = home.path().join("l");
+    let lock = lock.to_str().unwrap();
+    assert_eq!(mverify(&["lock", path, "-o", lock]).code, 0);
+    assert_eq!(mverify(&[path, "--lock", lock]).code, 0);
+    put(r#"{"auto_map": {"AutoModel": "modeling_y.Y"}, "chat_template": "{{ b }}"}"#);
+    let (run, report) = json(dir.path(), &["--lock", lock]);
+    assert_eq!(run.code, 1);
+    let findings = artifact(&report, "config.json")["findings"].as_array().unwrap().clone();
+    let new: Vec<_> = findings.iter().filter(|f| f["rule"] == "MV-INT-013").map(|f| f["message"].to_string()).collect();
+    assert!(
+        new.len() == 2 && new[0].contains("auto_map: modeling_y.Y") && new[1].contains("/chat_template"),
+        "{new:?}"
+    );
 }

@@ -151,6 +151,7 @@ fn claim(entry: &lock::Entry) -> Claim {
         no_link: !entry.link,
         if_loadable: false,
         signed_by: entry.signed_by.clone().map(|name| (name, entry.logged)),
+        reviewed: entry.capabilities.clone(),
     }
 }
 

@@ -23,7 +23,7 @@ impl Expectations {
             let closed = self.sources.get(*number).is_some_and(|source| source.world == World::Closed);
             closed && claims.iter().all(|(by, _)| by != number)
         });
-        let lost = claims.iter().filter_map(|(_, claim)| claim.signed_by.as_ref()).any(|signer| {
+        let lost = claims.iter().filter_map(|(_, claim)| claim.signed_by.as_ref()).any(|(signer, _)| {
             let mut signers = claims.iter().filter_map(|(number, _)| self.sources.get(*number)?.signer.as_ref());
             !signers.any(|other| other == signer)
         });
