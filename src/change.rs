@@ -47,7 +47,7 @@ pub struct Side {
 }
 
 /// Length, times and place of a file.
-type Stamp = (u64, Option<SystemTime>, [u64; 3]);
+type Stamp = (u64, Option<SystemTime>, [i128; 2]);
 
 /// A file that was looked into.
 #[derive(Debug)]
@@ -132,12 +132,13 @@ pub fn compare(mut old: Side, mut new: Side, verifier: &Verifier, watch: &dyn Wa
 fn stamp(path: &Path) -> Option<Stamp> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path).ok()?;
-    let place = [meta.dev(), meta.ino(), meta.ctime_nsec().unsigned_abs() ^ meta.ctime().unsigned_abs() << 30];
-    Some((meta.len(), meta.modified().ok(), place))
+    let inode = i128::from(meta.dev()) << 64 | i128::from(meta.ino());
+    let changed = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+    Some((meta.len(), meta.modified().ok(), [inode, changed]))
 }
 
 #[cfg(not(unix))]
 fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
-    Some((meta.len(), meta.modified().ok(), [0; 3]))
+    Some((meta.len(), meta.modified().ok(), [0; 2]))
 }

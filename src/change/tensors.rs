@@ -68,11 +68,11 @@ pub(super) fn compare(
                 }
                 listings.push((*number, [m, n], [x, y]));
             }
-            (None, None) => {}
             (x, y) => {
-                let why =
-                    [x, y].into_iter().flatten().find_map(Result::err).unwrap_or("only one of the two is an archive");
-                not_compared.push(NotComparedV1::of("both", &b.below, "the members", 1, why.to_owned()));
+                // what became an archive, or is none any more, differs as a whole
+                if let Some(why) = [x, y].into_iter().flatten().find_map(Result::err) {
+                    not_compared.push(NotComparedV1::of("both", &b.below, "the members", 1, why.to_owned()));
+                }
             }
         }
     }

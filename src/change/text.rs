@@ -10,6 +10,8 @@ use crate::report::text::bytes;
 
 /// Lines of each kind before the rest is only counted.
 const SHOWN: usize = 50;
+/// The same of the members of one archive.
+const MEMBERS: usize = 10;
 /// Bytes of a page: GitHub takes 65,536 characters.
 const PAGE: usize = 60_000;
 
@@ -153,7 +155,11 @@ fn details(file: &FileV1, most: usize) -> Vec<Vec<String>> {
         format!("torch {}  weights_only {old} -> {new}: {}", plain(&answer.torch), plain(&answer.reason))
     });
     let mut globals: Vec<_> = file.globals.iter().collect();
-    globals.sort_by_key(|global| (global.change != "new", global.standing.len() != 9, global.standing != "unvetted"));
+    const ALARMING: [&str; 2] = ["unvetted", "dangerous"];
+    globals.sort_by_key(|global| {
+        let alarm = ALARMING.iter().position(|standing| *standing == global.standing);
+        (global.change != "new", std::cmp::Reverse(alarm))
+    });
     let globals = globals.into_iter().map(|g| format!("global   {} {} ({})", g.change, plain(&g.global), g.standing));
     let templates = file.templates.iter().map(|t| format!("template {} {}", t.change, plain(&t.place)));
     let code = file.code.iter().map(|c| format!("code     {} {}", c.change, plain(&c.reference)));
@@ -179,13 +185,15 @@ fn details(file: &FileV1, most: usize) -> Vec<Vec<String>> {
         fields.collect(),
         members.collect(),
     ];
-    let limited = |mut lines: Vec<String>| {
+    // the members of a checkpoint are its tensors, once more
+    let fewer = [most, most, most, most, most, most, if most == usize::MAX { most } else { MEMBERS }];
+    let limited = |(mut lines, most): (Vec<String>, usize)| {
         let hidden = lines.len().saturating_sub(most);
         lines.truncate(most);
         lines.extend((hidden > 0).then(|| more(hidden).trim_end().to_owned()));
         lines
     };
-    kinds.into_iter().map(limited).collect()
+    kinds.into_iter().zip(fewer).map(limited).collect()
 }
 
 /// What is not about one file.
@@ -220,8 +228,11 @@ fn sections(diff: &DiffV1) -> [(&'static str, Vec<String>); 3] {
             missing.side
         )
     };
+    // those that are still there stand first: what was done to them is less plain
+    let mut tensors: Vec<&TensorV1> = diff.tensors.iter().collect();
+    tensors.sort_by_key(|tensor| tensor.old.is_none() || tensor.new.is_none());
     [
-        ("tensors", diff.tensors.iter().map(tensor).collect()),
+        ("tensors", tensors.into_iter().map(tensor).collect()),
         ("vouching", diff.vouching.iter().map(vouch).collect()),
         ("not compared", diff.not_compared.iter().map(missing).collect()),
     ]

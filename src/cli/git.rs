@@ -70,13 +70,7 @@ impl Changes {
         let filters = filters(&root)?;
         let git = |args: &[&OsStr]| run(&root, &filters, args);
         let revision = OsString::from(format!("{base}^{{commit}}"));
-        let known = git(&[
-            "rev-parse".as_ref(),
-            "--verify".as_ref(),
-            "--quiet".as_ref(),
-            "--end-of-options".as_ref(),
-            &revision,
-        ]);
+        let known = git(&["rev-parse".as_ref(), "--verify".as_ref(), "--quiet".as_ref(), &revision]);
         let Ok(commit) = known else {
             let shallow = git(&["rev-parse".as_ref(), "--is-shallow-repository".as_ref()]);
             if shallow.is_ok_and(|text| text.starts_with(b"true")) {
@@ -170,7 +164,8 @@ impl Changes {
 
     /// A path as it lies in the working tree, with the links of the directories above it resolved.
     pub fn place(&mut self, path: &Path) -> Option<PathBuf> {
-        Some(self.root.join(self.below(path)?))
+        let below = self.below(path)?;
+        Some(self.root.join(below))
     }
 
     fn names(&self, below: &Path) -> bool {
@@ -225,9 +220,13 @@ fn filters(root: &Path) -> Result<Vec<(OsString, &'static str)>> {
 fn run(directory: &Path, settings: &[(OsString, &'static str)], args: &[&OsStr]) -> Result<Vec<u8>> {
     let mut git = Command::new("git");
     git.args(["--no-pager", "--literal-pathspecs"]);
-    SETTINGS.iter().for_each(|setting| drop(git.args(["-c", setting])));
+    for setting in SETTINGS {
+        git.args(["-c", setting]);
+    }
     git.args(args).current_dir(directory).stdin(Stdio::null());
-    ELSEWHERE.iter().for_each(|name| drop(git.env_remove(name)));
+    for name in ELSEWHERE {
+        git.env_remove(name);
+    }
     git.envs([
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_NO_REPLACE_OBJECTS", "1"),
@@ -235,8 +234,11 @@ fn run(directory: &Path, settings: &[(OsString, &'static str)], args: &[&OsStr])
         ("GIT_TERMINAL_PROMPT", "0"),
         ("LC_ALL", "C"),
     ]);
-    git.env("GIT_CONFIG_COUNT", settings.len().to_string());
+    // on top of what the surroundings say, as a directory that is safe
+    let given = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse::<usize>().ok()).unwrap_or(0);
+    git.env("GIT_CONFIG_COUNT", (given + settings.len()).to_string());
     for (number, (key, value)) in settings.iter().enumerate() {
+        let number = given + number;
         git.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
     }
     let done = git.output().context("--diff needs git, and it cannot be started: install it, or put it on the path")?;

@@ -201,7 +201,7 @@ fn a_cache_of_the_hub_proves_itself_and_is_locked_by_revision() {
     let lock = home.path().join("l").to_str().unwrap().to_owned();
     assert_eq!(mverify(&["lock", repo.to_str().unwrap(), "-o", &lock]).code, 0);
     let text = fs::read_to_string(&lock).unwrap();
-    let head = format!(r#"{{"mverify_lock":1,"hub":"acme/bert","commit":"{}"}}"#, "c".repeat(40));
+    let head = format!(r#"{{"mverify_lock":2,"hub":"acme/bert","commit":"{}"}}"#, "c".repeat(40));
     assert_eq!(text.lines().next(), Some(head.as_str()));
     for path in [&repo, &snapshot] {
         let run = check(path, &lock);

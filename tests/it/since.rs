@@ -6,7 +6,7 @@ use super::tool::{Run, fixture, mverify, mverify_in};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A repository with one commit: two weights, one of them not proven, and prose.
@@ -46,7 +46,7 @@ impl Repository {
         self.git(&["commit", "-q", "-m", message]);
     }
     fn check(&self, args: &[&str]) -> Run {
-        mverify_in(self.0.path(), &[&["check", "--diff"], args].concat(), b"")
+        mverify_in(self.0.path(), &[&["check", "--diff"][..], args].concat(), b"")
     }
     /// The names of what was checked, with verdicts, and how many files were not.
     fn checked(&self, args: &[&str]) -> (i32, Vec<String>, u64) {
@@ -67,7 +67,7 @@ fn what_changed_is_checked_and_nothing_else() {
     assert_eq!(r.checked(&["HEAD"]).2, r.checked(&["HEAD", "."]).2);
     // edited, staged, untracked, ignored, committed
     r.write("models/a.safetensors", &safetensors("b"));
-    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors ok"]);
+    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors bad"], "git's index expects what was staged");
     r.git(&["add", "models/a.safetensors"]);
     assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors ok"]);
     r.write("models/new.safetensors", &safetensors("n"));
@@ -90,10 +90,10 @@ fn what_changed_is_checked_and_nothing_else() {
     fs::remove_file(r.at("models/a.safetensors")).unwrap();
     assert_eq!(r.checked(&["HEAD"]).1, [""; 0]);
     // a name that is nowhere is no name that did not change
-    assert_eq!(r.check(&["HEAD", "typo"]).code, 2);
+    assert_eq!(r.check(&["HEAD", "typo"]).code, 3);
     for format in ["sarif", "junit", "github", "markdown", "jsonl"] {
         let run = r.check(&["HEAD", "--format", format]);
-        assert!(run.code == 0 && !run.out.contains("nothing is proven"), "{format}: {}", run.out);
+        assert!(run.code == 0 && !run.out.contains("no file was checked"), "{format}: {}", run.out);
     }
 }
 
@@ -110,6 +110,7 @@ fn names_of_any_kind_and_links() {
     assert_eq!(r.checked(&["HEAD"]).1, [""; 0]);
     // what a link leads to changed
     r.write("models/a.safetensors", &safetensors("z"));
+    r.git(&["add", "models/a.safetensors"]);
     assert_eq!(r.checked(&["HEAD"]).1, ["./link.safetensors ok", "./models/a.safetensors ok"]);
 }
 
@@ -117,7 +118,9 @@ fn names_of_any_kind_and_links() {
 fn lists_hold_for_everything() {
     let Some(r) = Repository::new() else { return };
     fs::remove_file(r.at("models/b.pkl")).unwrap();
-    let lock = |args: &[&str]| mverify_in(r.0.path(), &[&["lock", "models", "-o", "models.lock"], args].concat(), b"");
+    r.write("models/c.safetensors", &safetensors("c"));
+    let lock =
+        |args: &[&str]| mverify_in(r.0.path(), &[&["lock", "models", "-o", "models.lock"][..], args].concat(), b"");
     assert_eq!(lock(&[]).code, 0);
     r.commit("Lock");
     let with = ["HEAD", "models", "--lock", "models.lock"];
@@ -138,14 +141,14 @@ fn lists_hold_for_everything() {
     // a new lock says other things about what did not change
     assert_eq!(lock(&["--update"]).code, 0);
     let (code, checked, _) = r.checked(&with);
-    assert_eq!((code, checked.len()), (0, 2), "{checked:?}");
+    assert_eq!((code, checked.len()), (0, 3), "{checked:?}");
     r.commit("Lock anew");
     assert_eq!(r.checked(&with).1, [""; 0]);
     // a list that is gone
     r.write("models/SHA256SUMS", b"");
     r.commit("A list");
     fs::remove_file(r.at("models/SHA256SUMS")).unwrap();
-    assert_eq!(r.checked(&["HEAD", "models"]).1.len(), 2);
+    assert_eq!(r.checked(&["HEAD", "models"]).1.len(), 3);
 }
 
 #[test]
@@ -153,10 +156,10 @@ fn what_git_was_told_not_to_look_at_counts_as_changed() {
     let Some(r) = Repository::new() else { return };
     r.git(&["update-index", "--assume-unchanged", "models/a.safetensors"]);
     r.write("models/a.safetensors", &safetensors("z"));
-    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors ok"]);
+    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors bad"]);
     r.git(&["update-index", "--no-assume-unchanged", "models/a.safetensors"]);
     r.git(&["update-index", "--skip-worktree", "models/a.safetensors"]);
-    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors ok"]);
+    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.safetensors bad"]);
     // a repository within it, into which git does not look
     r.git(&["init", "-q", "nested"]);
     r.write("nested/x.safetensors", &safetensors("x"));
@@ -184,7 +187,7 @@ fn programs_of_the_repository_do_not_run() {
     // edited right after it was staged, when git compares contents
     r.write("models/a.safetensors", &safetensors("q"));
     let (code, checked, _) = r.checked(&["HEAD"]);
-    assert_eq!((code, checked), (0, vec!["./models/a.safetensors ok".to_owned()]));
+    assert_eq!((code, checked), (1, vec!["./models/a.safetensors bad".to_owned()]), "it is not what was staged");
     assert!(!ran.exists(), "a program of the repository ran");
 }
 
@@ -232,12 +235,21 @@ fn files_of_git_lfs_change_with_their_pointers() {
     }
     r.git(&["lfs", "install", "--local"]);
     r.git(&["lfs", "track", "*.safetensors"]);
+    // git compares contents of what is as young as its index, and of these the pointers are others
+    let (a, big) = (r.at("models/a.safetensors"), r.at("models/big.safetensors"));
+    let old = || {
+        let touched = Command::new("touch").args(["-d", "2020-01-01"]).args([&a, &big]).status();
+        assert!(touched.unwrap().success());
+    };
     r.write("models/big.safetensors", &safetensors("big"));
+    old();
     r.commit("Keep weights in LFS");
     assert_eq!(r.checked(&["HEAD"]).1, [""; 0]);
     r.write("models/big.safetensors", &safetensors("big2"));
-    assert_eq!(r.checked(&["HEAD"]).1, ["./models/big.safetensors ok"]);
+    assert_eq!(r.checked(&["HEAD"]).1, ["./models/big.safetensors bad"], "it is not what was staged");
+    old();
     r.commit("Change it");
+    assert_eq!(r.checked(&["HEAD"]).1, [""; 0]);
     let (code, checked, _) = r.checked(&["HEAD~1"]);
     assert_eq!((code, checked), (0, vec!["./models/big.safetensors ok".to_owned()]));
     // a pointer in place of the weights, as in a clone without git-lfs
