@@ -93,6 +93,10 @@ impl Finding {
 
 /// Text from a file as it may be shown: escaped, and cut after 120 characters.
 pub fn shown(text: &str) -> String {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
+    if text.len() <= 120 && text.as_bytes().iter().all(plain) {
+        return text.to_owned();
+    }
     let mut shown: String = text.escape_debug().take(121).collect();
     if let Some((cut, _)) = shown.char_indices().nth(120) {
         shown.truncate(cut);
@@ -119,5 +123,8 @@ mod tests {
     fn what_is_shown_is_short_and_escaped() {
         assert_eq!(shown("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
         assert_eq!(shown(&"x".repeat(500)).chars().count(), 121);
+        for text in ["a/data.pkl", "'", "\"", "\\", "~ ", "\u{7f}", "é"] {
+            assert_eq!(shown(text), text.escape_debug().to_string());
+        }
     }
 }

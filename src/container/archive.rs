@@ -51,7 +51,8 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         scan.report(&rules::ZIP_EMPTY, 0, "the archive holds no members");
     }
     let overlaps = audit.overlaps.then_some(OVERLAP_ALLOWANCE);
-    let mut archive = Archive { view: *view, dir, overlaps, seen: HashSet::new() };
+    let seen = HashSet::with_capacity(dir.entries.len());
+    let mut archive = Archive { view: *view, dir, overlaps, seen };
     let identity = match kind {
         Kind::Torch => torch_zip::check(&mut archive, scan),
         Kind::Script => torchscript::check(&mut archive, scan),

@@ -1,7 +1,7 @@
 //! Names in an archive: those that readers take apart differently, and those that readers take for the same.
 //!
 //! Threat: two members that one reader tells apart and another does not; names that leave the folder they are unpacked
-//! to. Bound: linear in the bytes of all names (hash maps over borrowed or folded names).
+//! to. Bound: one sort of all names, and maps over those that are not ASCII.
 
 use super::zip::Entry;
 use std::collections::HashMap;
@@ -55,21 +55,21 @@ impl Twins {
 /// its name. Case counts only if `fold_case`.
 pub fn twins(entries: &[Entry], fold_case: bool) -> Vec<(usize, usize, Twins)> {
     let mut found = Vec::new();
-    let mut same: HashMap<&[u8], usize> = HashMap::new();
-    let mut folded: HashMap<Vec<u8>, usize> = HashMap::new();
+    let fold = |b: &u8| if fold_case { b.to_ascii_lowercase() } else { *b };
+    let mut order: Vec<(usize, &Entry)> = entries.iter().enumerate().collect();
+    order.sort_unstable_by(|(i, a), (j, b)| {
+        a.name.iter().map(fold).cmp(b.name.iter().map(fold)).then_with(|| a.name.cmp(&b.name)).then_with(|| i.cmp(j))
+    });
+    for group in order.chunk_by(|(_, a), (_, b)| a.name.iter().map(fold).eq(b.name.iter().map(fold))) {
+        let Some(first) = group.iter().map(|(i, _)| *i).min().filter(|_| group.len() > 1) else { continue };
+        for same in group.chunk_by(|(_, a), (_, b)| a.name == b.name) {
+            let Some(&(own, _)) = same.first() else { continue };
+            found.extend((own != first).then_some((first, own, Twins::Case)));
+            found.extend(same.iter().skip(1).map(|(i, _)| (own, *i, Twins::Same)));
+        }
+    }
     let mut forms: HashMap<String, (usize, bool)> = HashMap::new();
     for (i, entry) in entries.iter().enumerate() {
-        if let Some(&first) = same.get(entry.name.as_slice()) {
-            found.push((first, i, Twins::Same));
-            continue;
-        }
-        same.insert(&entry.name, i);
-        if fold_case {
-            match folded.get(&entry.name.to_ascii_lowercase()) {
-                Some(&first) => found.push((first, i, Twins::Case)),
-                None => drop(folded.insert(entry.name.to_ascii_lowercase(), i)),
-            }
-        }
         if let Some((outline, combining)) = outline(&entry.name) {
             match forms.get(&outline) {
                 Some(&(first, other)) if other != combining => found.push((first, i, Twins::Form)),
@@ -78,6 +78,7 @@ pub fn twins(entries: &[Entry], fold_case: bool) -> Vec<(usize, usize, Twins)> {
             }
         }
     }
+    found.sort_by_key(|(_, i, _)| *i);
     found
 }
 

@@ -36,20 +36,25 @@ const MAX_DOTS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
 
+/// One text for a pair.
+fn key(module: &str, name: &str) -> String {
+    [module, "\0", name].concat()
+}
+
 impl Names {
     /// What a name as written was resolved to before.
     pub fn written(&self, old: bool, module: &str, name: &str) -> Option<u32> {
         let [new_names, old_names] = &self.written;
-        if old { old_names } else { new_names }.get(&format!("{module}\0{name}")).copied()
+        if old { old_names } else { new_names }.get(&key(module, name)).copied()
     }
     /// Notes what a name as written was resolved to.
     pub fn wrote(&mut self, old: bool, module: &str, name: &str, id: u32) {
         let [new_names, old_names] = &mut self.written;
-        if old { old_names } else { new_names }.insert(format!("{module}\0{name}"), id);
+        if old { old_names } else { new_names }.insert(key(module, name), id);
     }
     /// The number of a global, and whether it is new.
     pub fn intern(&mut self, module: &str, name: &str, trusted: &[String]) -> Result<(u32, bool), TooMany> {
-        let key = format!("{module}\0{name}");
+        let key = key(module, name);
         if let Some(&id) = self.index.get(&key) {
             return Ok((id, false));
         }

@@ -18,15 +18,15 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Files below this size are read, not mapped: mapping costs more than it saves.
 #[cfg(all(feature = "mmap", unix))]
 const MAP_FROM: u64 = 512 << 10;
 
-/// Files up to this size, in bytes, need no lease. They are read by one call and kept, so that parsers and digests see
-/// the same bytes whoever writes: what a writer does after that call is a change after the check.
-const LEASE_ABOVE: u64 = 32 << 10;
+/// Files up to this size, in bytes, are read by one call and kept whole, so that parsers and digests see the same bytes
+/// whoever writes: what a writer does after that call is a change after the check. They need no lease.
+const WHOLE: u64 = 32 << 10;
 
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub struct FileSource {
     by_path: Option<bool>,
     file: File,
     stamp: Stamp,
+    /// The content of a file of at most [`WHOLE`] bytes, once anybody asked for some of it.
+    whole: OnceLock<Box<[u8]>>,
+    /// What was read of a larger one.
     pages: Mutex<Pages>,
     /// A read failed; a parser may have gone on without those bytes.
     failed: AtomicBool,
@@ -108,7 +111,7 @@ impl FileSource {
             return Err(Error::NotRegular { path: path.to_owned(), kind });
         }
         let mut stamp = Stamp::of(&metadata);
-        let lease = if options.lease && stamp.len > LEASE_ABOVE { Lease::take(&file) } else { None };
+        let lease = if options.lease && stamp.len > WHOLE { Lease::take(&file) } else { None };
         if lease.is_some() {
             // asked again, so that no change before the lease is missed
             stamp = Stamp::of(&file.metadata().map_err(doing("stat"))?);
@@ -119,6 +122,7 @@ impl FileSource {
         Ok(FileSource {
             path: path.to_owned(),
             by_path: by_path.then_some(options.follow),
+            whole: OnceLock::new(),
             pages: Mutex::new(Pages::new(stamp.len)),
             failed: AtomicBool::new(false),
             #[cfg(all(feature = "mmap", unix))]
@@ -171,6 +175,19 @@ impl FileSource {
         })
     }
 
+    /// All of a small file; `None` for others.
+    fn whole(&self) -> io::Result<Option<&[u8]>> {
+        if self.stamp.len > WHOLE {
+            return Ok(None);
+        }
+        if self.whole.get().is_none() {
+            let bytes = copy_range(0..self.stamp.len, |offset, buf| self.fetch(offset, buf))?;
+            // of two threads that come at once, the bytes of one count for both
+            let _ = self.whole.set(bytes.into_boxed_slice());
+        }
+        Ok(self.whole.get().map(|bytes| &**bytes))
+    }
+
     fn inside(&self, offset: u64, len: usize) -> io::Result<()> {
         match offset.checked_add(len as u64) {
             Some(end) if end <= self.stamp.len => Ok(()),
@@ -198,12 +215,18 @@ impl ReadAt for FileSource {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.inside(offset, buf.len())?;
+        if let Some(whole) = self.whole()? {
+            return whole.read_at(offset, buf);
+        }
         self.pages().read(offset, buf, |at, part| self.fetch(at, part))
     }
 
     fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
         if range.start > range.end || range.end > self.stamp.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(whole) = self.whole()? {
+            return whole.copy(range);
         }
         copy_range(range, |offset, buf| self.read_at(offset, buf)).map(Cow::Owned)
     }
@@ -212,6 +235,9 @@ impl ReadAt for FileSource {
         // What comes first is not worth asking for: `settle` asks again.
         if offset > 0 {
             self.undisturbed()?;
+        }
+        if let Some(whole) = self.whole()? {
+            return whole.window(offset, most, buf);
         }
         let left = self.stamp.len.saturating_sub(offset);
         let mut pages = self.pages();

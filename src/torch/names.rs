@@ -108,6 +108,14 @@ static PYTHON2: LazyLock<Renames> = LazyLock::new(|| {
     table
 });
 
+/// The modules in the map: few, and asked for every global.
+static PYTHON2_MODULES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut modules: Vec<&str> = PYTHON2.keys().filter_map(|old| Some(old.rsplit_once('.')?.0)).collect();
+    modules.sort_unstable();
+    modules.dedup();
+    modules
+});
+
 fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, Version, Version)> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut cells = line.split('\t');
@@ -204,27 +212,25 @@ pub(super) fn lookup(era: &mut Era, name: &str) -> Lookup {
 }
 
 /// The Python 3 name of a Python 2 global, as module and name; both unchanged where the version does not map them.
-pub(super) fn python3(era: &mut Era, module: &str, name: &str) -> (String, String) {
-    // the map is of few modules, and asked for every global
-    let known = |row: &&str| row.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
-    if !PYTHON2.keys().any(known) {
-        return (module.to_owned(), name.to_owned());
+pub(super) fn python3<'n>(era: &mut Era, module: &'n str, name: &'n str) -> (&'n str, &'n str) {
+    if !PYTHON2_MODULES.contains(&module) {
+        return (module, name);
     }
     for (new, first, last) in PYTHON2.get(format!("{module}.{name}").as_str()).into_iter().flatten() {
         if era.within(*first, *last)
             && let Some((module, name)) = new.rsplit_once('.')
         {
-            return (module.to_owned(), name.to_owned());
+            return (module, name);
         }
     }
     for (new, first, last) in PYTHON2.get(format!("{module}.*").as_str()).into_iter().flatten() {
         if era.within(*first, *last)
             && let Some(module) = new.strip_suffix(".*")
         {
-            return (module.to_owned(), name.to_owned());
+            return (module, name);
         }
     }
-    (module.to_owned(), name.to_owned())
+    (module, name)
 }
 
 #[cfg(test)]
@@ -249,9 +255,9 @@ mod tests {
     #[test]
     fn python2_names_are_mapped_from_2_4() {
         let old = python3(&mut Era::new(Version::V2_2), "__builtin__", "xrange");
-        assert_eq!(old, ("__builtin__".into(), "xrange".into()));
+        assert_eq!(old, ("__builtin__", "xrange"));
         let new = python3(&mut Era::new(Version::V2_4), "__builtin__", "xrange");
-        assert_eq!(new, ("builtins".into(), "range".into()));
+        assert_eq!(new, ("builtins", "range"));
         assert_eq!(python3(&mut Era::new(Version::V2_15), "commands", "Popen").0, "commands");
     }
 }

@@ -102,8 +102,8 @@ fn missing_of(bytes: &[u8], pickles: usize, era: &mut Era) -> Option<Vec<String>
             Op::Global(module, name, len) => {
                 let (module, name) = (std::str::from_utf8(module).ok()?, std::str::from_utf8(name).ok()?);
                 let (module, name) = names::python3(era, module, name);
-                let full = format!("{module}.{name}");
-                if matches!(module.as_str(), "sys" | "os" | "posix" | "nt") {
+                let full = [module, ".", name].concat();
+                if matches!(module, "sys" | "os" | "posix" | "nt") {
                     return None;
                 }
                 if !matches!(names::lookup(era, &full), Lookup::Allowed(_)) && !missing.contains(&full) {

@@ -59,10 +59,12 @@ impl Loading {
 }
 
 /// Stack, marks and memo of one pickle.
+///
+/// torch keeps a stack per mark; here they lie on top of each other, and none reaches below the last mark.
 #[derive(Default)]
 struct Frame {
     stack: Vec<Value>,
-    below: Vec<Vec<Value>>,
+    marks: Vec<usize>,
     memo: Memo,
     /// Objects that 2.15 makes only at BUILD.
     pending: usize,
@@ -92,24 +94,32 @@ impl Memo {
 }
 
 impl Frame {
+    /// The values since the last mark.
+    fn since_mark(&self) -> &[Value] {
+        self.stack.get(self.marks.last().copied().unwrap_or(0)..).unwrap_or_default()
+    }
     fn pop(&mut self) -> Run<Value> {
-        self.stack.pop().ok_or_else(|| corrupt("IndexError: pop from empty list"))
+        let top = self.since_mark().last().copied().ok_or_else(|| corrupt("IndexError: pop from empty list"))?;
+        self.stack.pop();
+        Ok(top)
     }
     fn top(&self) -> Run<Value> {
-        self.stack.last().copied().ok_or_else(|| corrupt("IndexError: list index out of range"))
+        self.since_mark().last().copied().ok_or_else(|| corrupt("IndexError: list index out of range"))
     }
     fn replace(&mut self, value: Value) {
         self.stack.pop();
         self.stack.push(value);
     }
     fn pop_mark(&mut self) -> Run<Vec<Value>> {
-        let below = self.below.pop().ok_or_else(|| corrupt("IndexError: pop from empty list (no mark)"))?;
-        Ok(std::mem::replace(&mut self.stack, below))
+        let mark = self.marks.pop().ok_or_else(|| corrupt("IndexError: pop from empty list (no mark)"))?;
+        Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
     /// The last `n` values, taken off.
     fn take(&mut self, n: usize) -> Run<Vec<Value>> {
-        let at = self.stack.len().checked_sub(n).ok_or_else(|| corrupt("IndexError: list index out of range"))?;
-        Ok(self.stack.split_off(at))
+        if self.since_mark().len() < n {
+            return Err(corrupt("IndexError: list index out of range"));
+        }
+        Ok(self.stack.split_off(self.stack.len().saturating_sub(n)))
     }
 }
 
@@ -172,10 +182,7 @@ impl<'a> Machine<'a, '_, '_> {
                 let items = frame.pop_mark()?;
                 self.set_items(frame, &items, "SETITEMS")?;
             }
-            b'(' => {
-                let stack = std::mem::take(&mut frame.stack);
-                frame.below.push(stack);
-            }
+            b'(' => frame.marks.push(frame.stack.len()),
             b't' => {
                 let items = frame.pop_mark()?;
                 let tuple = self.arena.tuple(items)?;
@@ -522,8 +529,8 @@ impl<'a> Machine<'a, '_, '_> {
 /// What GLOBAL makes of a name, or how it refuses.
 pub(super) fn refused_global(era: &mut Era, module: &str, name: &str) -> Run<Known> {
     let (module, name) = names::python3(era, module, name);
-    let full = format!("{module}.{name}");
-    let stop = if matches!(module.as_str(), "sys" | "os" | "posix" | "nt") && era.since(Version::V2_5) {
+    let full = [module, ".", name].concat();
+    let stop = if matches!(module, "sys" | "os" | "posix" | "nt") && era.since(Version::V2_5) {
         format!("Trying to load unsupported GLOBAL {full} whose module {module} is blocked.")
     } else {
         match names::lookup(era, &full) {

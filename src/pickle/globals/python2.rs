@@ -19,7 +19,7 @@ pub fn python3_name<'a>(module: &str, name: &'a str) -> Option<(&'static str, &'
     if module.contains(' ') {
         return None;
     }
-    if let Some(pair) = INDEX.get(format!("{module} {name}").as_str()) {
+    if let Some(pair) = INDEX.get([module, " ", name].concat().as_str()) {
         return pair.split_once(' ');
     }
     INDEX.get(module).map(|to| (*to, name))

@@ -64,7 +64,7 @@ macro_rules! tables {
     };
 }
 
-static TABLES: [Table; 35] = tables![
+static TABLES: [Table; 36] = tables![
     "reviewed/dangerous.txt", // first: see `dangerous_module`
     "generated/accelerate.txt",
     "generated/boosting.txt",
@@ -92,6 +92,7 @@ static TABLES: [Table; 35] = tables![
     "generated/torchvision.txt",
     "generated/transformers.txt",
     "reviewed/boosting.txt",
+    "reviewed/dill.txt",
     "reviewed/joblib.txt",
     "reviewed/numpy.txt",
     "reviewed/pandas.txt",
@@ -150,11 +151,19 @@ impl Table {
         let lines = self.lines.get_or_init(|| by_module(read_sections(self.text).unwrap_or_default()));
         let first = lines.partition_point(|line| line.module < module);
         let of_module = lines.get(first..)?.iter().take_while(|line| line.module == module);
-        of_module
-            .filter(|line| line.names.split_ascii_whitespace().any(|listed| listed == name))
-            .map(|line| line.standing)
-            .next()
+        of_module.filter(|line| lists(line.names, name)).map(|line| line.standing).next()
     }
+}
+
+/// True if `name` is one of these names, which single spaces part.
+fn lists(names: &str, name: &str) -> bool {
+    let (bytes, parts) = (names.as_bytes(), |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b' '));
+    !name.is_empty()
+        && !name.contains(' ')
+        && memchr::memmem::find_iter(bytes, name).any(|at| {
+            parts(at.checked_sub(1).and_then(|before| bytes.get(before)))
+                && parts(bytes.get(at.saturating_add(name.len())))
+        })
 }
 
 /// The lines of all sections in order of module, so that one search finds every line of a module.
@@ -246,6 +255,22 @@ mod tests {
                     assert!(header.packages.contains(&package), "{}: {module} is not in its packages", table.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_name_is_listed_as_a_whole() {
+        for name in ["A", "AB", "C.D"] {
+            assert!(lists("A AB C.D", name), "{name}");
+        }
+        for name in ["", " ", "B", "C", "D", "A AB", "AB ", "ABC", "a"] {
+            assert!(!lists("A AB C.D", name), "{name:?}");
+        }
+        for table in &TABLES {
+            let spaced = |section: &Section| {
+                section.lines.iter().all(|(_, names)| !names.contains("  ") && !names.contains('\t'))
+            };
+            assert!(read_sections(table.text).unwrap().iter().all(spaced), "{}", table.name);
         }
     }
 
