@@ -272,4 +272,7 @@ fn joblib_arrays_are_stepped_over_exactly() {
     is_ok(&without(joblib(16, "u1", &[0x2e; 16])));
     finds(&without(joblib(15, "u1", b"cos\nsystem\n0000")), &rules::DIVERGENT);
     finds(&without(joblib(12, "u1", b"0cos\nsystem\n")), &rules::DIVERGENT);
+    // it raises before it comes so far
+    is_ok(&without(joblib(15, "u1", b"K\x01)R0cos\nsystem")));
+    is_ok(&without(joblib(16, "u1", b"K\x01)R0cos\nsystem\n")));
 }
