@@ -67,7 +67,11 @@ pub static SHAPES: &[(&str, &str)] = &[
         "exactly (object, constant name without dot): the object is a vetted class or an instance of one, and the pair \
          `Class.name` is vetted itself or a member of an enumeration",
     ),
-    ("partial-of-vetted", "the first argument, and the callable set by BUILD, may be called without a shape"),
+    (
+        "partial-of-vetted",
+        "the first argument, and the callable set by BUILD, may be called without a shape, or is only named; or it is \
+         `defaultdict` over such a class",
+    ),
     (
         "callable-args",
         "the first argument is data, a built object, or a class that may be called without a shape; any other is data, such \
@@ -79,6 +83,11 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("typing-alias", "exactly (a name of `typing`, one of them or a tuple of them or of vetted classes and types)"),
     ("reconstructor", "(vetted class, builtins.object or a vetted builtin class, state)"),
     ("np-reconstruct", "(vetted class, shape, type code): an array to be filled by BUILD"),
+    ("array-of-numpy", "(numpy's `_reconstruct`, its arguments, the state of the array[, plain attributes])"),
+    (
+        "builtin-by-name",
+        "exactly (constant name): the built-in type of that name is vetted, or it is `functools.partial`",
+    ),
     ("np-scalar", "(dtype, bytes): a dtype without objects"),
     ("np-dtype", "(constant str or vetted class, flags …): a dtype to be filled by BUILD"),
     ("load-from-bytes", "bytes that are a torch file: checked in turn"),
@@ -92,7 +101,7 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("newobj", "(vetted class, arguments …): the same as NEWOBJ or NEWOBJ_EX of that class"),
     ("array-file", "joblib before 0.10: the array is a file beside the pickle, or follows in the stream"),
     ("array-wrapper", "joblib: raw array bytes follow BUILD in the stream"),
-    ("default-factory", "no argument, None, or one global that may be called without arguments"),
+    ("default-factory", "no argument, None, one global that may be called without arguments, or a `partial` of one"),
     ("plain-names", "constant names or indices; no dot, no leading underscore"),
     ("sized", "an integer argument is a size: at most max_decompressed bytes"),
 ];

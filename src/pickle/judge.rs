@@ -288,8 +288,9 @@ impl Machine<'_, '_, '_> {
             );
         }
         if shape == Some("partial-of-vetted") {
-            let callee = self.arena.parts(state).and_then(<[Value]>::first).copied();
-            if !callee.is_some_and(|callee| self.is_freely_callable(callee)) {
+            let parts = self.arena.parts(state).unwrap_or_default();
+            let first = parts.get(1).and_then(|args| self.arena.parts(*args)?.first());
+            if !parts.first().is_some_and(|callee| self.may_wrap(*callee, first)) {
                 self.accuse(&rules::MISUSED, class, "is filled with a callable that is not vetted to be called");
             }
         }

@@ -42,12 +42,14 @@ impl Machine<'_, '_, '_> {
             "latin1-encode" => self.latin1_encode(&args),
             "const-getattr" => return self.const_getattr(&args),
             "partial-of-vetted" => match args.first() {
-                Some(&callee) if self.is_freely_callable(callee) => fits(),
+                Some(&callee) if self.may_wrap(callee, args.get(1)) => fits(),
                 _ => misfit("wraps a callable that is not vetted to be called"),
             },
             "callable-args" => self.callable_args(&args),
             "reconstructor" => return self.reconstructor(&args),
             "np-reconstruct" => return self.np_reconstruct(&args),
+            "array-of-numpy" => return self.array_of_numpy(&args, depth),
+            "builtin-by-name" => return self.builtin_by_name(&args),
             "np-scalar" => self.np_scalar(&args),
             "np-dtype" => self.np_dtype(&args),
             "load-from-bytes" => self.load_from_bytes(&args),
@@ -63,7 +65,7 @@ impl Machine<'_, '_, '_> {
             "array-wrapper" => fits(),
             "default-factory" => match args.first() {
                 None | Some(Value::Const(Kind::Nothing, ..)) => fits(),
-                Some(&factory) if self.is_freely_callable(factory) => fits(),
+                Some(&factory) if self.is_freely_callable(factory) || self.is_partial_of_callable(factory) => fits(),
                 Some(&factory) if self.is_unvetted(factory) => uncertain("makes its defaults by an unvetted callable"),
                 Some(_) => misfit("makes its defaults by a callable that is not vetted to be called"),
             },
@@ -80,6 +82,70 @@ impl Machine<'_, '_, '_> {
             // a rule that the tables name and nobody wrote: a test finds it first
             _ => uncertain("has an argument rule that is not known"),
         })
+    }
+
+    /// True for what `partial` may hold: what may be called, what is only named, and `defaultdict` with the factory `first`.
+    pub(super) fn may_wrap(&self, callee: Value, first: Option<&Value>) -> bool {
+        if self.is_freely_callable(callee) {
+            return true;
+        }
+        self.vetted_of(callee).is_some_and(|vetted| match vetted.shape {
+            Some("default-factory") => first.is_none_or(|&factory| self.is_freely_callable(factory)),
+            Some(_) => false,
+            None => vetted.kind == globals::Kind::Reference,
+        })
+    }
+
+    /// True for a `partial`, as it was made, of what may be called; one that was refilled may hold anything vetted.
+    fn is_partial_of_callable(&self, value: Value) -> bool {
+        let Some(node) = self.arena.of(value).filter(|node| node.shape == Shape::Instance) else { return false };
+        if self.names.get(node.class).and_then(|name| name.shape()) != Some("partial-of-vetted") {
+            return false;
+        }
+        // its arguments, and the state that BUILD gave it, which begins with the same callable
+        let parts = self.arena.parts(value).unwrap_or_default();
+        parts.iter().all(|&part| {
+            let callee = self.arena.parts(part).and_then(<[Value]>::first).copied();
+            callee.is_some_and(|callee| {
+                self.is_freely_callable(callee)
+                    || self.vetted_of(callee).is_some_and(|vetted| vetted.shape == Some("default-factory"))
+            })
+        })
+    }
+
+    /// dill: `array = function(*arguments); array.__setstate__(state)`, then attributes.
+    fn array_of_numpy(&mut self, args: &[Value], depth: u32) -> Step<Fit> {
+        let &[function, inner, state, ref rest @ ..] = args else {
+            return Ok(misfit("is called with too few arguments"));
+        };
+        if rest.len() > 1 || self.vetted_of(function).and_then(|vetted| vetted.shape) != Some("np-reconstruct") {
+            return Ok(misfit("is called with something other than numpy's own function"));
+        }
+        let array = self.call_nested(function, inner, depth.saturating_add(1))?;
+        self.build(array, state)?;
+        if let Some(&attributes) = rest.first() {
+            self.build(array, attributes)?;
+        }
+        Ok(Fit::Fits(Some(array)))
+    }
+
+    /// dill: a type out of its own list, by name; those that are no plain built-ins make code.
+    fn builtin_by_name(&mut self, args: &[Value]) -> Step<Fit> {
+        let &[name] = args else {
+            return Ok(misfit("is called with other than one argument"));
+        };
+        let Some(name) = self.text(name) else {
+            return Ok(misfit("finds a type whose name is computed while loading"));
+        };
+        if name == "PartialType" {
+            return Ok(Fit::Fits(Some(self.import("functools", "partial")?)));
+        }
+        match globals::lookup("builtins", &name) {
+            Standing::Vetted(vetted) if vetted.kind == globals::Kind::Class => {
+                Ok(Fit::Fits(Some(self.import("builtins", &name)?)))
+            }
+            _ => Ok(misfit("finds a type that is not vetted")),
+        }
     }
 
     /// numpy's constructors of random state: a bit generator (named, made by a class, or built before), then only what

@@ -60,3 +60,37 @@ fn iterators_and_growth_are_bombs_where_something_goes_through_them() {
     assert_eq!(verdict(b"\x80\x03coperator\nmul\nK\x03K\x04\x86R."), Verdict::Ok);
     assert_eq!(verdict(b"\x80\x03coperator\nmul\nX\x01\0\0\0aJ\xff\xff\xff\x7f\x86R."), Verdict::Unknown);
 }
+
+#[test]
+fn what_dill_writes_for_arrays_and_types() {
+    let array = |function: &[u8], dtype: &[u8]| {
+        let state = [b"(K\x01K\x02\x85", dtype, b"\x89C\x10................t"].concat();
+        let inner = b"cnumpy\nndarray\nK\x00\x85C\x01b\x87";
+        [b"\x80\x04cdill._dill\n_create_array\n(", function, inner, state.as_slice(), b"NtR."].concat()
+    };
+    let (own, number) = (b"cnumpy._core.multiarray\n_reconstruct\n", dtype("f8", b"N", b"N", 8, 0));
+    assert_eq!(verdict(&array(own, &number)), Verdict::Ok);
+    assert_eq!(verdict(&array(own, &dtype("f8", b"N", b"N", 8, 63))), Verdict::Bad);
+    assert_eq!(verdict(&array(b"cos\ngetpid\n", &number)), Verdict::Bad);
+    let type_of = |name: &str| verdict(format!("cdill._dill\n_load_type\n(V{name}\ntR.").as_bytes());
+    assert_eq!((type_of("int"), type_of("PartialType")), (Verdict::Ok, Verdict::Ok));
+    assert_eq!((type_of("CodeType"), type_of("type")), (Verdict::Bad, Verdict::Bad));
+}
+
+#[test]
+fn partials_hold_what_is_named_and_call_what_may_be_called() {
+    for (pickle, expected) in [
+        (&b"cfunctools\npartial\n(cnumpy\nclip\ntR."[..], Verdict::Ok),
+        (b"cfunctools\npartial\n(ccollections\ndefaultdict\nctypes\nNoneType\ntR.", Verdict::Bad),
+        (
+            b"ccollections\ndefaultdict\n(cfunctools\npartial\n(ccollections\ndefaultdict\ncbuiltins\nint\ntRtR.",
+            Verdict::Ok,
+        ),
+        // a default is made by a call, and what is only named is not vetted for that
+        (b"ccollections\ndefaultdict\n(cfunctools\npartial\n(cnumpy\nclip\ntRtR.", Verdict::Bad),
+        (b"cfunctools\npartial\n(cbuiltins\ngetattr\ntR.", Verdict::Bad),
+        (b"cfunctools\npartial\n(cos\ngetpid\ntR.", Verdict::Bad),
+    ] {
+        assert_eq!(verdict(pickle), expected, "{}", String::from_utf8_lossy(pickle));
+    }
+}
