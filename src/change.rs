@@ -8,6 +8,8 @@
 
 mod contents;
 mod fields;
+mod lines;
+mod matching;
 mod members;
 mod pair;
 mod tensors;

@@ -16,6 +16,7 @@ mod output;
 mod policy;
 mod progress;
 mod sign;
+mod since;
 mod through;
 mod verify;
 

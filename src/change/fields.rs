@@ -2,7 +2,8 @@
 //! files.
 //!
 //! Both are read as Python reads them: `NaN` is a number, and of a key that stands there twice the last counts. Items of
-//! lists are compared by their place. Bound: texts of at most [`LARGEST`] bytes and [`MOST`] values, one pass each.
+//! lists are compared by their place. Bound: texts of at most [`LARGEST`] bytes, [`MOST`] values and [`POINTERS`] bytes of
+//! pointers, one pass each.
 
 use super::v1::FieldV1;
 use super::{Known, Side, contents};
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 const LARGEST: u64 = 64 << 20;
 /// Values of one text.
 const MOST: usize = 2_000_000;
+/// Bytes of all their pointers: one long key stands in the pointers of everything in it.
+const POINTERS: usize = 256 << 20;
 /// Characters of a value that are kept to be shown.
 const SHOWN: usize = 120;
 
@@ -93,7 +96,7 @@ fn flatten(text: &[u8]) -> Result<Fields, &'static str> {
     let mut reader = Reader::new(text).like_python();
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut pointer = String::new();
-    let mut texts = 0usize;
+    let (mut texts, mut held) = (0usize, 0usize);
     loop {
         while let Some(event) = reader.event().map_err(|_| "it is no JSON that can be read")? {
             if let (Event::Key(key), Some(inner)) = (event, open.last_mut()) {
@@ -104,6 +107,7 @@ fn flatten(text: &[u8]) -> Result<Fields, &'static str> {
                 let Some(closed) = open.pop() else { continue };
                 if closed.count == 0 {
                     let empty = if shape == Shape::Object { "{}" } else { "[]" };
+                    held = held.saturating_add(pointer.len());
                     fields.insert(pointer.clone(), Value::of(empty));
                 }
                 pointer.truncate(closed.length);
@@ -134,11 +138,12 @@ fn flatten(text: &[u8]) -> Result<Fields, &'static str> {
                 Event::Word(word) => Value::of(word),
                 Event::Key(_) | Event::Close(_) => continue,
             };
-            fields.insert(pointer.clone(), value);
-            pointer.truncate(length);
-            if fields.len() > MOST {
+            held = held.saturating_add(pointer.len());
+            if fields.len() > MOST || held > POINTERS {
                 return Err("it has more values than are compared");
             }
+            fields.insert(pointer.clone(), value);
+            pointer.truncate(length);
         }
         if !reader.restart() {
             return Ok(fields);
@@ -190,6 +195,41 @@ mod tests {
         );
         assert_eq!(between("1\n2\n", "1\n3\n"), ["changed /1 2 3"]);
         assert_eq!(between(r#"{"a": {}}"#, r#"{"a": []}"#), ["changed /a {} []"]);
+    }
+
+    /// As many values as serde_json finds.
+    fn count(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::Array(items) if !items.is_empty() => items.iter().map(count).sum(),
+            serde_json::Value::Object(items) if !items.is_empty() => items.values().map(count).sum(),
+            _ => 1,
+        }
+    }
+
+    #[test]
+    fn every_value_of_another_reader_stands_under_its_pointer() {
+        for text in [
+            r#"{"a": [1, [], {"b": "\u00e9", "c/d~e": null}], "": {"": false}, "f": [[["g"]]]}"#,
+            r#"[{"a": 1.5e3}, "x", {}]"#,
+            "true",
+            r#"{"schema": {"type": "object", "properties": {"0": {"1": [2]}}}}"#,
+        ] {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            let fields = flatten(text.as_bytes()).unwrap();
+            assert_eq!(fields.len(), count(&value), "{text}");
+            for (pointer, found) in &fields {
+                let other = value.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {text}"));
+                let same = serde_json::from_str::<serde_json::Value>(&found.shown).unwrap();
+                assert_eq!(same, *other, "{pointer} in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_long_key_is_not_held_many_times() {
+        let values = vec!["1"; 100_000].join(",");
+        let text = format!("{{\"{}\": [{values}]}}", "k".repeat(1 << 20));
+        assert!(flatten(text.as_bytes()).is_err());
     }
 
     #[test]

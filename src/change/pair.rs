@@ -34,7 +34,8 @@ pub(super) fn pairs(old: &Side, new: &Side) -> Vec<Pair> {
         match found.and_then(|m| Some((m, old.files.get(m)?))) {
             Some((m, before)) => {
                 free.remove(&m);
-                let renamed = before.below != known.below;
+                // two files that were named are compared, whatever their names
+                let renamed = !old.single && before.below != known.below;
                 pairs.push(Pair { old: Some(m), new: Some(n), same: same(before, known), renamed });
             }
             None => added.push((n, known)),
@@ -87,9 +88,8 @@ pub(super) fn files(
         };
         let members = members.get(&number);
         let mut file = FileV1::of(change, &known.below);
-        if pair.renamed {
-            file.from = before.map(|before| before.below.to_string_lossy().into_owned());
-        }
+        let from = before.filter(|before| before.below != known.below);
+        file.from = from.map(|before| before.below.to_string_lossy().into_owned());
         (file.old, file.new) = (before.map(ContentV1::of), after.map(ContentV1::of));
         if !pair.same {
             file.members = members.map(|members| members.differences.clone()).unwrap_or_default();

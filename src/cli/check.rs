@@ -8,8 +8,7 @@ use super::progress::Bars;
 use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::digest::Algorithm;
-use mverify::manifest::discover::{self, Access, Signers};
-use mverify::manifest::expected::Expectations;
+use mverify::manifest::discover::{Access, Signers};
 use mverify::policy::Policy;
 use mverify::report::Summary;
 use mverify::rule;
@@ -57,7 +56,7 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     if let Some(mut changes) = changes {
         let files = applied.files.iter().map(|(file, ..)| file).chain(&args.baseline);
         let whole = files.chain(args.trust.files()).any(|file| changes.holds(file));
-        kept = concerned(&items, met, &paths, &mut changes, &expected, whole);
+        kept = super::since::concerned(&items, met, &paths, &mut changes, &expected, whole);
     }
     let unchanged = kept.iter().filter(|kept| !**kept).count() as u64;
     let look = Look { single: single && unchanged == 0 && items.len() == 1, terse: false };
@@ -71,36 +70,6 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     let begun = Summary { unchanged, ..Summary::default() };
     let summary = outputs.deliver(begun, bars, |bars, sink| verifier.verify_items(items, &expected, bars, sink))?;
     Ok(Exit::of_run(&summary, args.exit_zero))
-}
-
-/// Which items are to be checked where only what changed is asked for: that, what a list says otherwise about files than
-/// before, and what is not there. Items behind the first `met` were not met by a walk; with `whole`, all of them are.
-fn concerned(
-    items: &[Item],
-    met: usize,
-    roots: &[PathBuf],
-    changes: &mut Changes,
-    expected: &Expectations,
-    whole: bool,
-) -> Vec<bool> {
-    // with a list that is gone everything went that it said about files beside and below it
-    let gone = changes.gone();
-    let lists = gone.iter().filter(|path| discover::speaks(path));
-    let silent: Vec<&Path> = lists.filter_map(|path| path.parent()).collect();
-    let mut concerned = |(number, item): (usize, &Item)| {
-        let path = item.path();
-        if number >= met || (matches!(item, Item::Problem(..)) && roots.iter().any(|root| root == path)) {
-            return true;
-        }
-        if changes.is_gits(path) {
-            return false;
-        }
-        whole
-            || changes.has(path)
-            || changes.place(path).is_some_and(|place| silent.iter().any(|above| place.starts_with(above)))
-            || expected.concern(path, &mut |file| changes.holds(file))
-    };
-    items.iter().enumerate().map(&mut concerned).collect()
 }
 
 /// A switch that Ctrl-C sets, so that a run ends in order and the terminal is left as it was. A second Ctrl-C kills.

@@ -24,6 +24,9 @@ pub fn run(args: &LockArgs) -> Result<Exit> {
     };
     let (lock, exit) = take(args)?;
     let Some(lock) = lock else { return Ok(exit) };
+    // what an older lock does not record cannot be held against it
+    let before_capabilities = args.check && before.as_ref().is_some_and(|before| !before.records());
+    let lock = if before_capabilities { lock.without_capabilities() } else { lock };
     let name = plain::path(&args.output);
     let mut out = std::io::stdout().lock();
     let changes = before.as_ref().map(|before| lock.changes(before)).unwrap_or_default();

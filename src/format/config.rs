@@ -22,6 +22,9 @@ pub use yaml::yaml;
 /// Duplicate keys that are reported one by one.
 const MOST_DUPLICATES: usize = 5;
 
+/// Characters of a place that are kept.
+const LONGEST: usize = 1000;
+
 /// What any key that speaks of a template means.
 static TEMPLATE: Field = Field {
     key: "a template",
@@ -136,7 +139,7 @@ impl<'a> Walk<'a, '_, '_> {
         open.keys.insert(key);
     }
 
-    /// Where the value under way stands, as a JSON pointer (RFC 6901).
+    /// Where the value under way stands, as a JSON pointer (RFC 6901), cut after [`LONGEST`] characters.
     fn pointer(&self) -> String {
         let mut pointer = String::new();
         for open in &self.open {
@@ -146,6 +149,11 @@ impl<'a> Walk<'a, '_, '_> {
             };
             pointer.push('/');
             pointer.push_str(&step);
+            if let Some((cut, _)) = pointer.char_indices().nth(LONGEST) {
+                // one long key would stand in the pointers of everything in it
+                pointer.truncate(cut);
+                break;
+            }
         }
         pointer
     }

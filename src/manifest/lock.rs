@@ -5,7 +5,8 @@
 //! and pictures are left out. Bound: linear in the text, one record per line. Threat: a lock that two readers read
 //! differently, so members are declared once, none is unknown, names are relative and in one spelling, each stands once.
 
-use crate::capability::{Capabilities, Standing};
+mod recorded;
+
 use crate::digest::{Algorithm, Digest};
 use crate::finding::shown;
 use crate::format::Role;
@@ -13,7 +14,9 @@ use crate::report::{Artifact, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+
+pub use recorded::Recorded;
 
 /// Its usual name.
 pub const NAME: &str = "mverify.lock";
@@ -67,21 +70,6 @@ pub struct Entry {
     pub logged: Option<i64>,
     /// What it can do to whoever loads it, as it was reviewed; `None` in locks of version 1, which record none.
     pub capabilities: Option<Arc<Recorded>>,
-}
-
-/// Capabilities as a lock records them. Globals that weights_only takes are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Recorded {
-    /// Globals that its pickles name, as `module.qualname`.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub globals: BTreeSet<String>,
-    /// Templates: where each stands, and the SHA-256 of its text in hex.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub templates: BTreeSet<(String, String)>,
-    /// Code that it refers to, as in `auto_map: modeling_x.X`.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub code: BTreeSet<String>,
 }
 
 /// A digest of names, types and shapes.
@@ -241,6 +229,12 @@ impl Lock {
         self.files.iter().all(|entry| entry.capabilities.is_some())
     }
 
+    /// The same without capabilities, as locks of version 1 are.
+    pub fn without_capabilities(mut self) -> Lock {
+        self.files.iter_mut().for_each(|entry| entry.capabilities = None);
+        self
+    }
+
     /// The entry of a path.
     pub fn get(&self, path: &Path) -> Option<&Entry> {
         let at = self.files.binary_search_by(|entry| entry.path.as_path().cmp(path)).ok()?;
@@ -340,38 +334,6 @@ impl Entry {
             _ => now.capabilities.clone_from(&before.capabilities),
         }
         now == *before
-    }
-}
-
-impl Recorded {
-    /// What a lock records of these.
-    pub fn of(found: &Capabilities) -> Recorded {
-        let noted = found.globals.iter().filter(|(_, standing)| **standing != Standing::WeightsOnly);
-        Recorded {
-            globals: noted.map(|(global, _)| global.clone()).collect(),
-            templates: found.templates.clone(),
-            code: found.code.clone(),
-        }
-    }
-
-    /// Most files can do nothing: those share one value.
-    fn shared(self) -> Arc<Recorded> {
-        static NOTHING: LazyLock<Arc<Recorded>> = LazyLock::new(Arc::default);
-        if self == Recorded::default() { Arc::clone(&NOTHING) } else { Arc::new(self) }
-    }
-
-    /// True if a template with this SHA-256 is among them, wherever it stands.
-    pub fn knows_template(&self, sha256: &str) -> bool {
-        self.templates.iter().any(|(_, known)| known == sha256)
-    }
-
-    /// What is not among those recorded before, in words.
-    pub fn beyond(&self, before: &Recorded) -> Vec<String> {
-        let globals = self.globals.difference(&before.globals).map(|global| format!("global {}", shown(global)));
-        let templates = self.templates.iter().filter(|(_, sha256)| !before.knows_template(sha256));
-        let templates = templates.map(|(place, sha256)| format!("template {} {sha256}", shown(place)));
-        let code = self.code.difference(&before.code).map(|code| format!("code {}", shown(code)));
-        globals.chain(templates).chain(code).collect()
     }
 }
 

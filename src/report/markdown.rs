@@ -87,12 +87,17 @@ pub(crate) fn cell(text: &str) -> String {
     out
 }
 
-/// A code span in a cell: with more backticks around it than there are in it, and no end of the cell.
-pub(crate) fn code(text: &str) -> String {
+/// A code span in a cell, which it does not end.
+fn code(text: &str) -> String {
+    span(text).replace('|', "\\|")
+}
+
+/// A code span: with more backticks around it than there are in it.
+pub(crate) fn span(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let space = if longest > 0 { " " } else { "" };
-    format!("{fence}{space}{}{space}{fence}", text.replace('|', "\\|"))
+    format!("{fence}{space}{text}{space}{fence}")
 }
 
 #[cfg(test)]

@@ -301,6 +301,7 @@ fn what_was_reviewed_does_not_alarm_again_and_what_is_new_does() {
     let old: String = fs::read_to_string(&file).unwrap().replace(r#""mverify_lock":2"#, r#""mverify_lock":1"#);
     fs::write(&file, old.replace(r#","globals":["__main__.Net","__main__.Other"]"#, "")).unwrap();
     assert_eq!(mverify(&[path, "--lock", lock]).code, 3);
+    assert_eq!(mverify(&["lock", path, "-o", lock, "--check"]).code, 0);
     let run = mverify(&["lock", path, "-o", lock, "--update"]);
     assert!(run.out.contains("capabilities are recorded now"), "{}", run.out);
     // what is not proven stays so: the same class in a pickle that breaks off

@@ -164,6 +164,28 @@ fn what_git_was_told_not_to_look_at_counts_as_changed() {
     r.git(&["init", "-q", "nested"]);
     r.write("nested/x.safetensors", &safetensors("x"));
     assert!(r.checked(&["HEAD"]).1.contains(&"./nested/x.safetensors ok".to_owned()));
+    // a submodule: its own changes are not told from outside
+    r.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},sub", "1".repeat(40))]);
+    r.git(&["commit", "-q", "-m", "A submodule"]);
+    r.write("sub/y.safetensors", &safetensors("y"));
+    assert!(r.checked(&["HEAD", "sub"]).1.contains(&"sub/y.safetensors ok".to_owned()));
+}
+
+#[test]
+fn other_demands_are_made_of_everything() {
+    let Some(r) = Repository::new() else { return };
+    r.write("mverify.toml", b"fail-on = \"high\"\n");
+    r.write("named.toml", b"fail-on = \"high\"\n");
+    r.commit("Policies");
+    assert_eq!(r.checked(&["HEAD", "models"]).0, 0);
+    r.write("mverify.toml", b"formats = [\"gguf\"]\n");
+    let (code, checked, _) = r.checked(&["HEAD", "models"]);
+    assert_eq!((code, checked.len()), (1, 2), "{checked:?}");
+    r.commit("Be strict");
+    assert_eq!(r.checked(&["HEAD", "models"]).1, [""; 0]);
+    assert_eq!(r.checked(&["HEAD", "models", "--config", "named.toml"]).1, [""; 0]);
+    r.write("named.toml", b"trusted-globals = [\"__main__.Net\"]\n");
+    assert_eq!(r.checked(&["HEAD", "models", "--config", "named.toml", "--no-config"]).1.len(), 2);
 }
 
 #[test]
