@@ -2,6 +2,7 @@
 
 pub mod attestation;
 pub mod attested;
+pub(crate) mod caches;
 pub mod cas;
 mod compare;
 pub mod differ;

@@ -486,6 +486,8 @@ impl Verifier {
                 answers: &weights_only,
                 integrity: &integrity,
                 digests: &passed.digests,
+                caches: expected.caches(),
+                tolerated: expected.tolerates(path),
             },
             &mut findings,
         );
@@ -523,6 +525,8 @@ impl Verifier {
                 answers: &[],
                 integrity: &integrity,
                 digests: &Digests::default(),
+                caches: expected.caches(),
+                tolerated: expected.tolerates(path),
             },
             &mut findings,
         );

@@ -278,17 +278,23 @@ fn check_list(args: &HashArgs, path: &Path, pool: &Pool, stop: &Stop) -> Result<
 
 /// Writes the line of a result, unless it is to be kept quiet.
 pub fn say(out: &mut impl Write, args: &HashArgs, name: &[u8], status: &sums::Status) -> std::io::Result<()> {
+    // as sha256sum does, the reason goes to standard error, even with --status
+    let shown = plain::whole(&String::from_utf8_lossy(name));
+    let said = |why: &str| {
+        eprintln!("mverify: {shown}: {}", plain::whole(why));
+        "FAILED open or read".to_owned()
+    };
     let word = match status {
         sums::Status::Match(_) if args.common.quiet => return Ok(()),
         sums::Status::Match(_) => "OK".to_owned(),
         sums::Status::Mismatch => "FAILED".to_owned(),
-        sums::Status::Missing => "FAILED open or read: there is no such file".to_owned(),
-        sums::Status::Unreadable(why) => format!("FAILED open or read: {why}"),
+        sums::Status::Missing => said("there is no such file"),
+        sums::Status::Unreadable(why) => said(why),
     };
     if args.status {
         return Ok(());
     }
-    writeln!(out, "{}: {word}", plain::whole(&String::from_utf8_lossy(name)))
+    writeln!(out, "{shown}: {word}")
 }
 
 /// What is wrong with a list as a whole, as sha256sum says it.

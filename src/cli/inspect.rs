@@ -11,7 +11,7 @@ use mverify::report::{Artifact, plain, text};
 use mverify::scan::Stop;
 use mverify::source::{OpenOptions, Reach, View};
 use mverify::walk::{Item, reach, walk};
-use mverify::{Limits, Verdict, Verifier};
+use mverify::{Coverage, Limits, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufWriter, Write};
@@ -79,6 +79,9 @@ struct Source {
 }
 
 pub fn run(args: &InspectArgs) -> Result<Exit> {
+    if args.path.as_os_str() == "-" {
+        bail!("standard input cannot be inspected: write it to a file (./- is a file of that name)");
+    }
     let expected = args.expect.as_deref().map(read).transpose()?;
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
@@ -129,7 +132,7 @@ pub fn survey(verifier: &Verifier, root: &Path, quiet: bool, stop: &Stop, mut si
     let bars = Bars::new(quiet, &items, stop.clone());
     let mut unread = false;
     let flow = verifier.verify_items(items, &expectations, &bars, |artifact| {
-        if artifact.digests.is_empty() {
+        if artifact.digests.is_empty() || artifact.outcome.coverage() == Coverage::Partial {
             unread = true;
             let why = artifact.reasons().next().unwrap_or_default().to_owned();
             bars.pause(|| eprintln!("mverify: {}: {}", plain::path(&artifact.path), plain::whole(&why)));

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest policy, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// Most rules of a policy that is not trusted: each is held against each file.
+const UNTRUSTED_RULES: usize = 256;
 
 /// The policy of a run, and where it comes from.
 #[derive(Debug, Default)]
@@ -84,6 +86,14 @@ fn read(path: &Path, trusted: bool) -> Result<Policy> {
     }
     let directory = path.parent().unwrap_or(Path::new(""));
     let policy = if trusted { Policy::read(&text, directory) } else { Policy::beside(&text, directory) };
+    if let Ok(policy) = &policy
+        && !trusted
+        && policy.model.len() + policy.overrides.len() > UNTRUSTED_RULES
+    {
+        bail!(
+            "{shown} is not trusted, and has more than {UNTRUSTED_RULES} rules: remove it, or leave it out with --no-config"
+        );
+    }
     policy.map_err(|defect| anyhow!("{shown}:{}:{}: {}", defect.line, defect.column, defect.why))
 }
 

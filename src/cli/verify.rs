@@ -13,7 +13,7 @@ use mverify::manifest::oms::Refusal;
 use mverify::report::Summary;
 use mverify::scan::Settings;
 use mverify::source::Reach;
-use mverify::trust::{Check, How, Suffices, Trusted};
+use mverify::trust::{Check, How, Suffices, Trusted, verify};
 use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,10 +22,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let applied = super::policy::load(args.config.as_deref(), args.no_config, std::slice::from_ref(&args.path))?;
     if applied.policy.names_models() {
-        return by_policy(args);
+        return whole_check(args, "a policy applies");
     }
     let anchor = Trusted::from(&args.trust).anchor()?;
-    let bundles = bundles(args)?;
+    let mut bundles = bundles(args)?;
+    if args.path.is_file() && args.tensors.is_empty() {
+        let said: Vec<Says> = bundles.iter().map(|bundle| says(bundle, &args.path)).collect();
+        if !said.contains(&Says::One) && said.contains(&Says::Part) {
+            return whole_check(args, "a file of a signed directory is verified");
+        }
+        let mut said = said.into_iter();
+        bundles.retain(|_| said.next() == Some(Says::One) || args.trust.manifest.is_some());
+        ensure!(!bundles.is_empty(), "no manifest was found with {}: name it with --manifest", args.path.display());
+    }
     let stop = interruptible()?;
     let settings = Settings { limits: args.limits.limits(), stop: stop.clone(), ..Settings::default() };
     let check = Check {
@@ -61,12 +70,41 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     Ok(Exit::of_run(&summary, args.exit_zero))
 }
 
-/// Under a policy that speaks about models the whole check runs, and a signature is required.
-fn by_policy(args: &VerifyArgs) -> Result<Exit> {
+/// What a bundle may say about one file.
+#[derive(Clone, Copy, PartialEq)]
+enum Says {
+    /// It is about one file, or cannot be told and is told of as it is.
+    One,
+    /// It lists the file among others of its directory.
+    Part,
+    /// Nothing.
+    Nothing,
+}
+
+/// What a bundle says about a file: by the file's name, or by its place below the bundle.
+fn says(bundle: &Path, file: &Path) -> Says {
+    let Ok(text) = std::fs::read(bundle) else { return Says::One };
+    let how = How { allow_legacy: true, now: now() };
+    let own = file.file_name().and_then(|name| name.to_str());
+    let below = bundle.parent().and_then(|directory| file.strip_prefix(directory).ok()).and_then(Path::to_str);
+    let each = mverify::trust::lines(bundle, &text).into_iter().map(|(_, text)| match verify(text, None, how) {
+        Err(_) => Says::One,
+        Ok(said) if said.manifest.entries.keys().all(|name| **name == *"." || own == Some(&**name)) => Says::One,
+        Ok(said) if [own, below].into_iter().flatten().any(|name| said.manifest.entries.contains_key(name)) => {
+            Says::Part
+        }
+        Ok(_) => Says::Nothing,
+    });
+    let each: Vec<Says> = each.collect();
+    [Says::One, Says::Part].into_iter().find(|said| each.contains(said)).unwrap_or(Says::Nothing)
+}
+
+/// Runs the whole check, which knows policies and parts of directories, and requires a signature.
+fn whole_check(args: &VerifyArgs, why: &str) -> Result<Exit> {
     ensure!(
         args.tensors.is_empty() && args.ignore.is_empty() && !args.ignore_unsigned,
-        "a policy applies, and --tensor, --ignore and --ignore-unsigned do not go with it: allow-extras of [[model]] says \
-         what may be unsigned, --no-config leaves the policy out"
+        "{why}, and --tensor, --ignore and --ignore-unsigned do not go with that: allow-extras of [[model]] in a policy says \
+         what may be unsigned, --no-config leaves a policy out"
     );
     let Some(Command::Check(mut check)) = Cli::try_parse_from(["mverify", "check"])?.command else {
         bail!("there is no command check")
@@ -105,11 +143,7 @@ fn bundles(args: &VerifyArgs) -> Result<Vec<PathBuf>> {
     if let Some(path) = &args.trust.manifest {
         return Ok(vec![path.clone()]);
     }
-    let mut found = mverify::trust::discover(&args.path);
-    if args.path.is_file() {
-        // model.sig beside a file speaks about the directory
-        found.retain(|path| path.file_name().is_none_or(|name| name != "model.sig"));
-    }
+    let found = mverify::trust::discover(&args.path);
     if found.is_empty() {
         anyhow::bail!("no manifest was found with {}: name it with --manifest", args.path.display());
     }

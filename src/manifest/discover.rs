@@ -17,6 +17,7 @@ mod sums;
 mod tracked;
 mod tree;
 
+use super::caches::Caches;
 use super::expected::{Claim, Claimed, Expectations, Source, World};
 use super::lock::Lock;
 use crate::budget::Limits;
@@ -88,7 +89,7 @@ pub struct Named {
 /// items as well.
 pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits: &Limits) -> Expectations {
     let mut gathering = Gathering {
-        expected: Expectations::default(),
+        expected: Expectations::within(Caches::named(roots)),
         known: items
             .iter()
             .map(|item| match item {

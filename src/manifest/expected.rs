@@ -8,6 +8,7 @@ mod narrow;
 mod reviewed;
 
 use super::attestation::{Attestation, Says};
+use super::caches::Caches;
 use super::differ::Difference;
 use super::oms::Shard;
 use crate::digest::{Algorithm, Digest, Digests, Sharded, Sharding};
@@ -61,6 +62,8 @@ pub struct Claim {
     pub no_link: bool,
     /// It holds for loadable files only.
     pub if_loadable: bool,
+    /// It need not be listed, by the user's policy.
+    pub tolerated: bool,
     /// It was signed by this signer, and a trusted log saw that at this time (seconds since 1970).
     pub signed_by: Option<(String, Option<i64>)>,
     /// What it can do was reviewed, and is no more than this.
@@ -208,9 +211,18 @@ pub struct Expectations {
     contents: HashMap<(usize, Digest), String>,
     /// The files that sources lie in, by number.
     files: HashMap<usize, PathBuf>,
+    caches: Caches,
 }
 
 impl Expectations {
+    /// Nothing yet, for files of these caches.
+    pub(crate) fn within(caches: Caches) -> Self {
+        Expectations { caches, ..Expectations::default() }
+    }
+    /// The caches of the hub whose names are to be believed.
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
     /// Adds a source, and gives the number by which it makes claims.
     pub fn source(&mut self, source: Source) -> usize {
         self.sources.push(source);
@@ -228,9 +240,14 @@ impl Expectations {
             claims.push((source, claim));
         }
     }
-    /// The numbers of the sources that say something about a file, be it only that it need not be listed.
-    pub fn sources_of(&self, path: &Path) -> impl Iterator<Item = usize> {
-        self.claims.get(path).into_iter().flatten().map(|(number, _)| *number)
+    /// The numbers of the sources that cover a file: that say what it must be, or let it go unlisted by the user's policy.
+    pub fn covering(&self, path: &Path) -> impl Iterator<Item = usize> {
+        let claims = self.claims.get(path).into_iter().flatten();
+        claims.filter(|(_, claim)| claim.tolerated || !claim.is_empty()).map(|(number, _)| *number)
+    }
+    /// True if a file may go unlisted, by the user's policy.
+    pub(crate) fn tolerates(&self, path: &Path) -> bool {
+        self.claims.get(path).into_iter().flatten().any(|(_, claim)| claim.tolerated)
     }
     /// Remembers the name that a source gives to a content.
     pub fn content(&mut self, source: usize, sha256: Digest, name: &str) {
@@ -389,6 +406,9 @@ impl Expectations {
         results: &mut Vec<Integrity>,
         findings: &mut Vec<Finding>,
     ) {
+        if found.role.is_none() && fs::symlink_metadata(found.path).is_err() {
+            return; // what is not there was not added
+        }
         let numbers = found.path.ancestors().skip(1).filter_map(|directory| self.trees.get(directory)).flatten();
         for number in numbers {
             let Some(source) = self.sources.get(*number) else { continue };

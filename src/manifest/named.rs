@@ -45,11 +45,15 @@ fn full(algorithm: Algorithm, hex: &str) -> Option<Digest> {
 }
 
 /// The digits in `resnet50-0676ba61.pth`: torch.hub and timm write the first eight of the SHA-256. Eight decimal digits
-/// are more often a date, so elsewhere than in torch.hub's own folder they say nothing.
+/// are more often a date, and eight hex digits in other names one of git's, so elsewhere than in torch.hub's own folder
+/// they say nothing there.
 fn start(name: &str, in_hub: bool) -> Option<&str> {
     let stem = [".pth", ".pt", ".pkl", ".bin", ".ckpt", ".safetensors", ".tar", ".zip"]
         .iter()
         .find_map(|end| name.strip_suffix(end))?;
+    if !in_hub && ![".pth", ".pt", ".pth.tar"].iter().any(|end| name.ends_with(end)) {
+        return None;
+    }
     let stem = stem.strip_suffix(".pth").unwrap_or(stem);
     let digits = stem.rsplit_once('-')?.1;
     let hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

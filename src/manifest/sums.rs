@@ -80,6 +80,8 @@ impl Sums {
     /// Reads a list. Fails only when it has more lines than the limit.
     pub fn parse(bytes: &[u8], reading: &Reading) -> Result<Sums, Spent> {
         let mut sums = Sums::default();
+        // Windows puts this mark in front of texts in UTF-8
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let bare = bytes.trim_ascii();
         if let Some(name) = &reading.sidecar_of
             && !bare.is_empty()
@@ -232,8 +234,9 @@ mod tests {
 
     #[test]
     fn every_form_of_a_line() {
-        let forms: [(&str, &[u8], Option<Algorithm>); 19] = [
+        let forms: [(&str, &[u8], Option<Algorithm>); 20] = [
             ("HEX  a b\n", b"a b", None),
+            ("\u{feff}HEX  a b\n", b"a b", None),
             ("HEX *a\n", b"a", None),
             ("HEX a\n", b"a", None),
             ("HEX\ta", b"a", None),

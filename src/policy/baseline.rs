@@ -1,13 +1,12 @@
 //! An earlier report as a baseline: what it already told does not fail again.
 //!
 //! A finding is known if rule, path, member and global are those of a finding in the report ([`Finding::fingerprint`]).
-//! For a file that loaders load, the content must be the same as well: a new payload is new, however alike. What is not
-//! proven stays so: findings of [`Effect::Unproven`] are never known, and a known finding is still told.
+//! The content must be the same as well: a new payload is new, however alike. What is not proven stays so: findings of
+//! [`Effect::Unproven`] are never known, and a known finding is still told.
 //! Bound: linear in the report, which is read as JSON of at most [`LARGEST`] bytes.
 
 use crate::digest::Digest;
 use crate::finding::{Finding, shown};
-use crate::format::Role;
 use crate::rule::Effect;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -76,15 +75,15 @@ impl Baseline {
     }
 
     /// Excuses the findings of a file that are known.
-    pub(crate) fn excuse(&self, path: &Path, role: Role, sha256: Option<Digest>, findings: &mut [Finding]) {
+    pub(crate) fn excuse(&self, path: &Path, sha256: Option<Digest>, findings: &mut [Finding]) {
         let path = path.to_string_lossy();
         let Some((then, known)) = self.files.get(path.as_ref()) else { return };
-        if role == Role::Loadable && (then.is_none() || *then != sha256) {
+        // what has no content, as a link that leads nowhere, has none both times
+        if *then != sha256 {
             return;
         }
         for finding in findings.iter_mut().filter(|finding| finding.excuse.is_none()) {
-            let may = matches!(finding.rule.effect, Effect::Bad | Effect::Unvetted);
-            if may && known.contains(&finding.fingerprint(&path)) {
+            if finding.rule.effect != Effect::Unproven && known.contains(&finding.fingerprint(&path)) {
                 finding.excuse = Some("known from the baseline".into());
             }
         }

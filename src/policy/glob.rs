@@ -3,8 +3,10 @@
 //! A pattern is relative to the directory of its policy, unless it begins with `/` or with `**`, which matches anywhere.
 //! What it matches it covers with everything beneath. Bound: names of the path times names of the pattern, each pair
 //! compared in linear time for each star. Threat: whoever ships a model names what is in it, so there is nothing to
-//! escape with: links are resolved before (but for the last name), and `..` is no name.
+//! escape with: links are resolved before, a file that is one counts as itself and as
+//! what it leads to, and `..` is no name.
 
+use crate::manifest::hub;
 use serde::{Deserialize, Deserializer, de};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -70,6 +72,25 @@ pub fn resolved(path: &Path) -> PathBuf {
         Some(fs::canonicalize(directory).ok()?.join(name))
     };
     parent().or_else(whole).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+}
+
+/// All paths that rules are held against for one file: as [`resolved`], and where a link leads to. Links of a repository of
+/// the hub into its own store are that file and no other.
+pub fn spellings(path: &Path) -> Vec<PathBuf> {
+    let mut all = vec![resolved(path)];
+    all.extend(target(path).filter(|target| !all.contains(target)));
+    all
+}
+
+/// Where a link to a file leads, unless it stays in its repository of the hub.
+pub fn target(path: &Path) -> Option<PathBuf> {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_symlink)?;
+    let target = fs::canonicalize(path).ok()?;
+    let repository = |path: &Path| hub::repository(path).map(|(directory, _)| directory.to_owned());
+    let own = repository(&resolved(path));
+    let shared = own.as_deref().and_then(Path::parent).map(|cache| cache.join("blobs"));
+    let inside = own.is_some() && own == repository(&target) || shared.is_some_and(|shared| target.starts_with(shared));
+    (!inside).then_some(target)
 }
 
 /// Walks the names of a path through all states of a pattern at once; true as soon as the pattern is at its end.

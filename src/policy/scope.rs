@@ -1,10 +1,11 @@
 //! What a policy says about one path.
 
-use super::glob::resolved;
+use super::glob::spellings;
 use super::{Model, Policy, allows};
+use crate::manifest::caches::Caches;
 use crate::manifest::hub;
 use crate::rule::Severity;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// What holds for one path besides what holds everywhere.
@@ -21,46 +22,66 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Policy {
-    /// What holds for a path; `fail_on` is what holds everywhere.
-    pub(crate) fn scope(&self, path: &Path, fail_on: Severity) -> Scope<'_> {
+    /// What holds for a path; `fail_on` is what holds everywhere. Of a link to a file the stricter of both ends.
+    pub(crate) fn scope(&self, path: &Path, fail_on: Severity, caches: &Caches) -> Scope<'_> {
         let mut scope = Scope { fail_on: None, require: Vec::new(), formats: Vec::new(), models: Vec::new() };
         if self.overrides.is_empty() && self.model.is_empty() {
             return scope;
         }
-        let path = resolved(path);
-        for over in self.overrides.iter().filter(|over| over.path.covers(&path)) {
-            scope.fail_on = match over.fail_on {
-                Some(severity) if over.trusted => Some(severity),
-                Some(severity) => Some(severity.min(scope.fail_on.unwrap_or(fail_on))),
-                None => scope.fail_on,
-            };
-            scope.require.extend(over.require.0.iter().map(String::as_str));
-            scope.formats.extend(over.formats.as_deref());
+        let places = spellings(path);
+        for place in &places {
+            let mut here = None;
+            for over in self.overrides.iter().filter(|over| over.path.covers(place)) {
+                here = match over.fail_on {
+                    Some(severity) if over.trusted => Some(severity),
+                    Some(severity) => Some(severity.min(here.unwrap_or(fail_on))),
+                    None => here,
+                };
+                scope.require.extend(over.require.0.iter().map(String::as_str));
+                scope.formats.extend(over.formats.as_deref());
+            }
+            let here = here.unwrap_or(fail_on);
+            scope.fail_on = Some(scope.fail_on.map_or(here, |before| before.min(here)));
         }
-        scope.models = self.models_of(&path);
+        scope.models = self.models_of(&places, caches);
         scope.require.extend(scope.models.iter().flat_map(|model| model.require.0.iter().map(String::as_str)));
         scope
     }
 
-    /// The rules for models that count for a [`resolved`] path: the first one of a trusted policy, and each of the others.
-    pub(crate) fn models_of(&self, path: &Path) -> Vec<&Model> {
-        let repo = hub::repository(path).map(|(_, repo)| repo);
-        let matches = |model: &&Model| {
-            let by_path = model.path.as_ref().is_none_or(|glob| glob.covers(path));
-            let by_repo = |pattern: &String| repo.as_deref().is_some_and(|repo| allows(pattern, repo, None));
-            by_path && model.repo.as_ref().is_none_or(by_repo)
-        };
+    /// The rules for models that count for a file with these [`spellings`]: for each the first one of a trusted policy,
+    /// and each of the others. A file that only says by its directories that it is of a repository is held against the
+    /// rules of both, those for that repository and those without.
+    pub(crate) fn models_of(&self, places: &[PathBuf], caches: &Caches) -> Vec<&Model> {
         let models = || self.model.iter().map(Spanned::get_ref);
-        let first = models().filter(|model| model.trusted).find(matches);
-        first.into_iter().chain(models().filter(|model| !model.trusted).filter(matches)).collect()
+        let mut found: Vec<&Model> = Vec::new();
+        for place in places {
+            let believed = caches.repository(place).map(|(_, repo)| repo);
+            let said = hub::repository(place).map(|(_, repo)| repo);
+            let matches = |model: &Model, repo: &Option<String>| {
+                let by_path = model.path.as_ref().is_none_or(|glob| glob.covers(place));
+                let by_repo = |pattern: &String| repo.as_deref().is_some_and(|repo| allows(pattern, repo, None));
+                by_path && model.repo.as_ref().is_none_or(by_repo)
+            };
+            for repo in [&believed, &said] {
+                let first = models().find(|model| model.trusted && matches(model, repo));
+                let others = models().filter(|model| !model.trusted && matches(model, repo));
+                for model in first.into_iter().chain(others) {
+                    if !found.iter().any(|before| std::ptr::eq(*before, model)) {
+                        found.push(model);
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// What counts for a path, each with the reason, in words for people.
     pub fn explain(&self, path: &Path) -> Vec<String> {
-        let path = resolved(path);
+        let (places, caches) = (spellings(path), Caches::named(&[path.to_owned()]));
+        let covers = |glob: &super::glob::Glob| places.iter().any(|place| glob.covers(place));
         let own = |trusted: bool| if trusted { "" } else { ", of a policy that can only tighten" };
         let mut lines = Vec::new();
-        for model in self.models_of(&path) {
+        for model in self.models_of(&places, &caches) {
             lines.push(format!("{}{}", model.words(), own(model.trusted)));
             let names: Vec<&str> = model.signers.iter().map(|name| name.get_ref().as_str()).collect();
             if !names.is_empty() {
@@ -82,7 +103,7 @@ impl Policy {
                 lines.extend(moment.as_ref().map(|moment| format!("  {what}: {moment}")));
             }
         }
-        for over in self.overrides.iter().filter(|over| over.path.covers(&path)) {
+        for over in self.overrides.iter().filter(|over| covers(&over.path)) {
             lines.push(format!("[[override]] path = \"{}\"{}", over.path.text(), own(over.trusted)));
             lines.extend(over.fail_on.map(|severity| format!("  fail-on: {severity}")));
             if !over.require.0.is_empty() {
@@ -90,7 +111,7 @@ impl Policy {
             }
             lines.extend(over.formats.as_ref().map(|formats| format!("  formats: {}", formats.join(", "))));
         }
-        for waiver in self.waivers.iter().filter(|waiver| waiver.path.covers(&path)) {
+        for waiver in self.waivers.iter().filter(|waiver| covers(&waiver.path)) {
             let (rule, digest) = (&waiver.rule, waiver.sha256.0);
             lines.push(format!("[[waiver]] {rule} until {} for sha256 {digest}: {}", waiver.until, waiver.reason));
         }

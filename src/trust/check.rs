@@ -6,7 +6,7 @@ use crate::digest::{Pool, Watch};
 use crate::finding::Finding;
 use crate::format::Role;
 use crate::manifest::attested::{Attested, Attesting};
-use crate::manifest::oms::{Refusal, Statement};
+use crate::manifest::oms::{Manifest, Refusal, Statement};
 use crate::manifest::{Comparison, Source, Tolerance};
 use crate::outcome::Outcome;
 use crate::report::{Artifact, Integrity, OMS_BUNDLE, Status, Trust};
@@ -42,6 +42,8 @@ pub struct Check<'a> {
 pub(super) struct Relied {
     /// Manifests, each with its name in reports.
     pub(super) manifests: Vec<(String, Verified)>,
+    /// Manifests of one file in the directory beside which they lie.
+    pub(super) single: Vec<(PathBuf, String, Verified)>,
     /// Attestations of single files.
     pub(super) attested: Vec<Attested>,
     /// What the user tolerates, the bundles included.
@@ -57,7 +59,11 @@ impl Check<'_> {
         watch: &dyn Watch,
         mut sink: impl FnMut(Artifact) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Relied { mut manifests, attested, tolerance } = self.relied(&mut sink)?;
+        let Relied { mut manifests, mut single, attested, tolerance } = self.relied(&mut sink)?;
+        // what is said about single files is not enough for a directory
+        if manifests.is_empty() {
+            manifests.extend(single.drain(..).map(|(_, name, verified)| (name, verified)));
+        }
         if manifests.is_empty() && !attested.is_empty() {
             let (all, tolerance, settings) = (attested.as_slice(), &tolerance, self.settings);
             let (map, drop_cache) = (self.map, self.drop_cache);
@@ -85,7 +91,22 @@ impl Check<'_> {
             // told once is enough
             attested = &[];
         }
+        for (file, name, Verified { manifest, trust, signer, logged, .. }) in single {
+            let source = Source { manifest: &manifest, name, trust, signer, logged };
+            let (tolerance, settings, map, drop_cache) = (&tolerance, self.settings, self.map, self.drop_cache);
+            Comparison { source: &source, tolerance, settings, map, drop_cache, attested: &[] }
+                .run(&file, pool, watch, &mut sink)?;
+        }
         ControlFlow::Continue(())
+    }
+
+    /// The file in the model that a manifest is about, if it is named after one and lists no other.
+    fn only_about(&self, bundle: &Path, manifest: &Manifest) -> Option<PathBuf> {
+        let mut names = manifest.entries.keys();
+        let (Some(name), None) = (names.next(), names.next()) else { return None };
+        let own = bundle.file_name()?.to_str()?.strip_prefix(&**name)?.starts_with('.');
+        let file = bundle.with_file_name(&**name);
+        (own && self.model.is_dir() && file.starts_with(self.model) && file.is_file()).then_some(file)
     }
 
     /// Verifies the bundles and tells of them; gives what those say that are relied on.
@@ -97,6 +118,7 @@ impl Check<'_> {
         let enough = self.suffices.is_met(good, judged.len());
         let mut relied = Relied {
             manifests: Vec::new(),
+            single: Vec::new(),
             attested: Vec::new(),
             tolerance: Tolerance { own, ..self.tolerance.clone() },
         };
@@ -112,7 +134,12 @@ impl Check<'_> {
             let Ok(Verified { manifest, trust, signer, logged, findings }) = verdict else { continue };
             match manifest {
                 Statement::Manifest(manifest) => {
-                    relied.manifests.push((name, Verified { manifest, trust, signer, logged, findings }));
+                    let only = self.only_about(&path, &manifest);
+                    let verified = Verified { manifest, trust, signer, logged, findings };
+                    match only {
+                        Some(file) => relied.single.push((file, name, verified)),
+                        None => relied.manifests.push((name, verified)),
+                    }
                 }
                 Statement::Attestation(attestation) => {
                     relied.attested.push(Attested { source: name, trust, signer, logged, attestation });

@@ -25,8 +25,8 @@ fn is_downloaded(name: &str) -> bool {
 }
 
 /// Signed manifests and attestations of a model. Inside a directory: whatever [`is_bundle_name`] says. Beside a file or
-/// directory: `NAME` with one of these endings, or with `.jsonl`. Beside a file also `model.sig`, and attestations that
-/// are not named after a file. Only names are looked at; sorted.
+/// directory: `NAME` with one of these endings, or with `.jsonl`. Beside a file also whatever else may speak about its
+/// directory. Only names are looked at; sorted.
 pub fn discover(model: &Path) -> Vec<PathBuf> {
     let inside = |directory: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(directory).into_iter().flatten();
@@ -41,14 +41,9 @@ pub fn discover(model: &Path) -> Vec<PathBuf> {
         };
         found.extend(ENDINGS.iter().chain(&[".jsonl"]).map(|end| beside(end)));
         if !is_bundle_name(model) && model.is_file() {
-            found.push(model.with_file_name("model.sig"));
             let directory = model.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let unnamed = |path: &PathBuf| {
-                let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-                name.starts_with("attestation") || is_downloaded(&name)
-            };
             // named as the model was, so that one file has one path
-            let names = inside(directory.unwrap_or(Path::new("."))).into_iter().filter(unnamed);
+            let names = inside(directory.unwrap_or(Path::new("."))).into_iter();
             found.extend(names.filter_map(|path| Some(model.with_file_name(path.file_name()?))));
         }
     }

@@ -27,7 +27,8 @@ impl Check<'_> {
     /// Verifies tensors by name, in whichever files hold them: the first artifacts are the bundles, then each file that holds
     /// one of them or is not what was signed. A tensor that no file holds provably is the last.
     pub fn tensors(&self, names: &[String], mut sink: impl FnMut(Artifact) -> ControlFlow<()>) -> ControlFlow<()> {
-        let Relied { manifests, tolerance, .. } = self.relied(&mut sink)?;
+        let Relied { mut manifests, single, tolerance, .. } = self.relied(&mut sink)?;
+        manifests.extend(single.into_iter().map(|(_, name, verified)| (name, verified)));
         let Some((first, verified)) = manifests.first() else { return ControlFlow::Continue(()) };
         let mut wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let (mut closed, mut looked) = (Vec::new(), 0_usize);

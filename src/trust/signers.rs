@@ -72,8 +72,19 @@ pub(crate) fn claimed(text: &[u8]) -> Vec<String> {
 
 /// The refusal where the policy denies one of these names.
 pub(crate) fn denied(deny: &Deny, names: &[String]) -> Option<Refusal> {
-    let found = names.iter().find(|name| deny.signers.iter().any(|pattern| matches(pattern, name)))?;
+    let found = names.iter().find(|name| deny.signers.iter().any(|pattern| is_named(pattern, name)))?;
     Some(Refusal::new(&rules::SIGNER_DENIED, format!("the policy denies the signer {}", shown(found))))
+}
+
+/// True if a pattern matches a name of a signer; hex digits of a key in either case.
+fn is_named(pattern: &str, name: &str) -> bool {
+    let hint = pattern.len() == 64 && pattern.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hint { pattern.eq_ignore_ascii_case(name) } else { matches(pattern, name) }
+}
+
+/// The name of the key by which a bundle was verified.
+pub(crate) fn key_of(anchor: &Anchor, text: &[u8]) -> Option<String> {
+    Bundle::parse(text).ok().map(|bundle| key(anchor, &bundle)).filter(|name| !name.is_empty())
 }
 
 /// Looks for a signer, among those that these rules name, who signed the bundle. `None` where nobody did; `Err` where one

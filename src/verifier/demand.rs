@@ -5,6 +5,7 @@ use crate::digest::{Algorithm, Digests};
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::format::Role;
+use crate::manifest::caches::Caches;
 use crate::policy::{self, Policy, glob::resolved};
 use crate::report::{Integrity, Status, Trust};
 use crate::rule::{self, Severity};
@@ -20,13 +21,16 @@ pub(super) struct Judged<'a> {
     pub(super) answers: &'a [Answer],
     pub(super) integrity: &'a [Integrity],
     pub(super) digests: &'a Digests,
+    pub(super) caches: &'a Caches,
+    /// It need not be signed, by the user's policy.
+    pub(super) tolerated: bool,
 }
 
 impl Verifier {
     /// Adds what does not meet the demands, excuses what is waived or known, and says from which
     /// severity on they are bad.
     pub(super) fn demand(&self, file: &Judged<'_>, findings: &mut Vec<Finding>) -> Severity {
-        let scope = self.how.policy.scope(file.path, self.how.fail_on);
+        let scope = self.how.policy.scope(file.path, self.how.fail_on, file.caches);
         let sha256 = file.digests.get(Algorithm::Sha256);
         if file.role == Some(Role::Loadable) {
             let mut lists = self.how.formats.iter().map(Vec::as_slice).chain(scope.formats);
@@ -42,7 +46,7 @@ impl Verifier {
             for proof in proofs {
                 if !asked.contains(&proof) {
                     asked.push(proof);
-                    findings.extend(missing(proof, file.answers, file.integrity));
+                    findings.extend(missing(proof, file));
                 }
             }
         }
@@ -56,7 +60,7 @@ impl Verifier {
             policy::waive(&self.how.policy.waivers, &resolved(file.path), sha256, self.how.now, findings);
         }
         if let Some(baseline) = &self.how.baseline {
-            baseline.excuse(file.path, file.role.unwrap_or(Role::Opaque), sha256, findings);
+            baseline.excuse(file.path, sha256, findings);
         }
         scope.fail_on.unwrap_or(self.how.fail_on)
     }
@@ -115,7 +119,8 @@ fn out_of_time(model: &policy::Model, now: i64) -> Option<Finding> {
 }
 
 /// The finding that a demanded proof makes where it is not there.
-fn missing(proof: Proof, answers: &[Answer], integrity: &[Integrity]) -> Option<Finding> {
+fn missing(proof: Proof, file: &Judged<'_>) -> Option<Finding> {
+    let Judged { answers, integrity, .. } = file;
     let covered = |trust| integrity.iter().any(|i| i.trust >= trust && i.status == Status::Match);
     match proof {
         Proof::WeightsOnly => {
@@ -129,7 +134,7 @@ fn missing(proof: Proof, answers: &[Answer], integrity: &[Integrity]) -> Option<
                 format!("whether {} loads it with weights_only=True is not proven: {}", doubt.asked(), doubt.reason);
             Some(Finding::new(&rule::proof::NOT_PROVEN, message))
         }
-        Proof::Signature if covered(Trust::Signed) => None,
+        Proof::Signature if file.tolerated || covered(Trust::Signed) => None,
         Proof::Manifest if covered(Trust::Pinned) => None,
         Proof::Signature => Some(Finding::new(&rule::proof::NOT_PROVEN, "no signature by a trusted signer covers it")),
         Proof::Manifest => Some(Finding::new(&rule::proof::NOT_PROVEN, "no trusted or pinned expectation covers it")),

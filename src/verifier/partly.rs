@@ -77,6 +77,8 @@ impl Verifier {
             answers: &weights_only,
             integrity: &integrity,
             digests: &digests,
+            caches: expected.caches(),
+            tolerated: expected.tolerates(path),
         };
         let fail_on = self.demand(&judged, &mut findings);
         Artifact {

@@ -83,7 +83,9 @@ fn every_change_fails_with_its_word() {
 fn one_file_of_a_locked_directory() {
     let (dir, _home, lock) = locked();
     assert_eq!(check(&dir.path().join("model.safetensors"), &lock).code, 0);
-    assert_eq!(check(&dir.path().join("part/more.safetensors"), &lock).code, 1, "no such name at the top");
+    assert_eq!(check(&dir.path().join("part/more.safetensors"), &lock).code, 0, "by as much of its path as is listed");
+    fs::copy(dir.path().join("part/more.safetensors"), dir.path().join("more.safetensors")).unwrap();
+    assert_eq!(check(&dir.path().join("more.safetensors"), &lock).code, 1, "no such name at the top");
     fs::write(dir.path().join("model.safetensors"), safetensors("x")).unwrap();
     assert_eq!(check(&dir.path().join("model.safetensors"), &lock).code, 1);
     // a lock that lies in the directory knows where its files are

@@ -37,5 +37,6 @@ mod swap;
 mod through;
 mod tool;
 mod tree;
+mod tricks;
 mod waivers;
 mod weights_only;

@@ -3,10 +3,10 @@
 //! Bound: one look at the rules for each file, and at the signatures that cover it. Threat: a signature counts for the
 //! files that its bundle lists and its rule covers, so nobody vouches for what the policy gave to somebody else.
 
-use super::{Gathering, Wanted};
+use super::{Gathering, Signers, Wanted};
 use crate::finding::{Finding, shown};
 use crate::manifest::oms::{Refusal, name};
-use crate::policy::glob::resolved;
+use crate::policy::glob::{resolved, spellings, target};
 use crate::policy::{Model, Policy};
 use crate::rule::policy as rules;
 use crate::trust::signers::{self, Signature};
@@ -55,13 +55,22 @@ impl Gathering {
         let paths = std::iter::once(directory.to_owned()).chain(beside);
         let mut models: Vec<&Model> = Vec::new();
         for path in paths.chain(self.demands.speaks_about.iter().cloned()) {
-            for model in policy.models_of(&whole(&path)) {
+            for model in policy.models_of(&[whole(&path)], self.expected.caches()) {
                 if model.trusted && !models.contains(&model) {
                     models.push(model);
                 }
             }
         }
         signers::signed(policy, &models, text, bundle, self.demands.now)
+    }
+
+    /// The refusal where the policy denies the key that was seen to sign, whatever the bundle calls it.
+    pub(super) fn denied<M>(&self, verified: &Verified<M>, signers: Option<&Signers>, text: &[u8]) -> Option<Refusal> {
+        let deny = &self.demands.policy.deny;
+        let anchor = signers.and_then(|signers| signers.anchor.as_ref().ok()?.as_ref());
+        let key = anchor.and_then(|anchor| signers::key_of(anchor, text));
+        let names: Vec<String> = key.into_iter().chain(verified.signer.clone()).collect();
+        signers::denied(deny, &names)
     }
 
     /// Notes every file that is signed by fewer than its rule asks for.
@@ -78,7 +87,8 @@ impl Gathering {
                 }
                 _ => resolved(path),
             };
-            let models = policy.models_of(&place);
+            let places: Vec<PathBuf> = std::iter::once(place).chain(target(path)).collect();
+            let models = policy.models_of(&places, self.expected.caches());
             for model in models.into_iter().filter(|model| !model.signers.is_empty()) {
                 if let Some(finding) = self.unmet(path, model) {
                     self.expected.note_unless_inert(path, finding);
@@ -88,7 +98,7 @@ impl Gathering {
     }
 
     fn unmet(&self, path: &Path, model: &Model) -> Option<Finding> {
-        let covering = self.expected.sources_of(path).filter_map(|number| self.demands.signatures.get(&number));
+        let covering = self.expected.covering(path).filter_map(|number| self.demands.signatures.get(&number));
         let (mut counted, mut weak) = (Vec::new(), None);
         for signature in covering.filter(|signature| model.names(&signature.signer)) {
             match model.minimum_hash {
@@ -123,7 +133,9 @@ impl Gathering {
             let extra = model.allow_extras.iter().any(|glob| glob.covers_name(Path::new(below)));
             extra || (left_out && model.allow_ignores.iter().any(|glob| glob.covers_name(Path::new(below))))
         };
-        self.demands.policy.models_of(&resolved(path)).iter().any(|model| model.trusted && allowed(model))
+        let models = self.demands.policy.models_of(&spellings(path), self.expected.caches());
+        let mut trusted = models.iter().filter(|model| model.trusted).peekable();
+        trusted.peek().is_some() && trusted.all(allowed)
     }
 }
 

@@ -89,7 +89,7 @@ impl Gathering {
             (_, Ok(Some(found))) if found.root == *root => (root.to_owned(), Some(found.origin.repo)),
             (Some(origin), Ok(Some(found))) => (root.join("snapshots").join(&origin.commit), Some(found.origin.repo)),
             (Some(origin), Err(_)) => (root.join("snapshots").join(&origin.commit), None),
-            _ => (root.to_owned(), None),
+            _ => (part_of(lock, root).unwrap_or_else(|| root.to_owned()), None),
         };
         if let (Some(origin), Some(repo)) = (&lock.origin, &repo)
             && origin.repo != *repo
@@ -100,13 +100,19 @@ impl Gathering {
             }
         }
         self.expected.speaks_for(source, root);
-        self.entries(source, lock, &base, Absent::Unmet);
-        if base != *root {
+        // of a part of what was locked only that part is expected
+        for entry in
+            lock.files.iter().filter(|entry| !root.starts_with(&base) || base.join(&entry.path).starts_with(root))
+        {
+            self.claim(source, base.join(&entry.path), claim(entry), Absent::Unmet);
+        }
+        if base != *root && !root.starts_with(&base) {
             self.blobs(source, lock, &base);
         }
     }
 
-    /// A lock and one file: the file must be in it, by its place below the lock's own directory or by its name alone.
+    /// A lock and one file: the file must be in it, by its place below the lock's own directory, or else by as much of its
+    /// path as the lock lists.
     fn locked_file(&mut self, source: usize, lock: &Lock, lock_path: &Path, root: &Path) {
         let (Some(directory), Some(name)) = (root.parent(), root.file_name()) else { return };
         self.expected.speaks_for(source, directory);
@@ -115,7 +121,9 @@ impl Gathering {
             let parent = fs::canonicalize(if directory == Path::new("") { Path::new(".") } else { directory }).ok()?;
             parent.join(name).strip_prefix(home.parent()?).ok().map(Path::to_owned)
         })();
-        let entry = place.and_then(|place| lock.get(&place)).or_else(|| lock.get(Path::new(name)));
+        let whole = fs::canonicalize(if directory == Path::new("") { Path::new(".") } else { directory });
+        let whole = whole.map_or_else(|_| root.to_owned(), |directory| directory.join(name));
+        let entry = place.and_then(|place| lock.get(&place)).or_else(|| ends(&whole).find_map(|end| lock.get(end)));
         if let Some(entry) = entry {
             self.claim(source, root.to_owned(), claim(entry), Absent::Unmet);
         }
@@ -144,14 +152,42 @@ impl Gathering {
     }
 }
 
+/// The ends of a path, the longest first.
+fn ends(path: &Path) -> impl Iterator<Item = &Path> {
+    let mut parts = path.components();
+    std::iter::from_fn(move || {
+        parts.next()?;
+        Some(parts.as_path()).filter(|end| !end.as_os_str().is_empty())
+    })
+}
+
+/// Where the directory begins that a lock is of, if `root` is only a directory in it: by as much of the path of `root` as
+/// the lock lists something below. `None` where what it lists is rather found in `root` itself.
+fn part_of(lock: &Lock, root: &Path) -> Option<PathBuf> {
+    let whole = fs::canonicalize(root).ok()?;
+    let below = |end: &Path| lock.files.iter().filter(|entry| entry.path.starts_with(end)).count();
+    let end = ends(&whole).find(|end| below(end) > 0)?;
+    let here = |skip: &Path| {
+        let places = lock.files.iter().filter_map(|entry| entry.path.strip_prefix(skip).ok());
+        places.filter(|place| root.join(place).exists()).count()
+    };
+    if here(Path::new("")) * below(end) > here(end) * lock.files.len() {
+        return None;
+    }
+    // as it was spelled where that is long enough, so that the paths of the items are met
+    let depth = end.components().count();
+    let spelled = root.components().count() >= depth && root.ends_with(end);
+    spelled.then(|| root.ancestors().nth(depth)).flatten().map(Path::to_owned)
+}
+
 fn claim(entry: &lock::Entry) -> Claim {
     Claim {
         size: Some(entry.size),
         digests: vec![Claimed::Whole(vec![Algorithm::Sha256], entry.sha256)],
         no_link: !entry.link,
-        if_loadable: false,
         signed_by: entry.signed_by.clone().map(|name| (name, entry.logged)),
         reviewed: entry.capabilities.clone(),
+        ..Claim::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Gathering, Wanted};
 use crate::finding::{Finding, shown};
-use crate::manifest::hub;
+use crate::manifest::caches::Caches;
 use crate::manifest::lock::Origin;
 use crate::policy::allows;
 use crate::rule::integrity as rules;
@@ -20,8 +20,11 @@ impl Gathering {
         for item in items {
             let directory = item.path().parent().unwrap_or(Path::new(""));
             let finding = directories.entry(directory.to_owned()).or_insert_with(|| {
-                let cached = origin(directory);
-                judge(cached.as_ref().or(locked), &wanted.sources)
+                let mut origins = origins(directory, self.expected.caches());
+                if origins.is_empty() {
+                    origins.extend(locked.cloned());
+                }
+                judge(&origins, &wanted.sources)
             });
             if let Some(finding) = finding {
                 self.expected.note_unless_inert(item.path(), finding.clone());
@@ -30,27 +33,38 @@ impl Gathering {
     }
 }
 
-/// What a directory of a cache belongs to; the commit is empty outside of a snapshot.
-fn origin(directory: &Path) -> Option<Origin> {
+/// What a directory of a cache belongs to: one revision below a snapshot, else each of which there is a snapshot, whose
+/// links lead to it; with an empty commit where there is none.
+fn origins(directory: &Path, caches: &Caches) -> Vec<Origin> {
     let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-    let canonical = fs::canonicalize(directory).ok()?;
-    let (root, repo) = hub::repository(&canonical)?;
-    let below = canonical.strip_prefix(root.join("snapshots")).ok();
-    let commit = below.and_then(|below| below.iter().next()?.to_str()).unwrap_or_default().to_owned();
-    Some(Origin { repo, commit })
+    let Ok(canonical) = fs::canonicalize(directory) else { return Vec::new() };
+    let Some((root, repo)) = caches.repository(&canonical) else { return Vec::new() };
+    let snapshots = root.join("snapshots");
+    let origin = |commit: String| Origin { repo: repo.clone(), commit };
+    if let Some(commit) = canonical.strip_prefix(&snapshots).ok().and_then(|below| below.iter().next()) {
+        return vec![origin(commit.to_string_lossy().into_owned())];
+    }
+    let entries = fs::read_dir(&snapshots).into_iter().flatten().filter_map(|entry| entry.ok());
+    let mut commits: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    commits.sort();
+    if commits.is_empty() {
+        commits.push(String::new());
+    }
+    commits.into_iter().map(origin).collect()
 }
 
-fn judge(origin: Option<&Origin>, sources: &[Vec<String>]) -> Option<Finding> {
-    let Some(origin) = origin else {
+fn judge(origins: &[Origin], sources: &[Vec<String>]) -> Option<Finding> {
+    if origins.is_empty() {
         let message = "nothing tells where it comes from, and the policy allows only some sources";
         return Some(Finding::new(&rules::SOURCE_UNKNOWN, message));
-    };
-    let commit = Some(origin.commit.as_str()).filter(|commit| !commit.is_empty());
-    let allowed = |list: &Vec<String>| list.iter().any(|pattern| allows(pattern, &origin.repo, commit));
-    if sources.iter().all(allowed) {
-        return None;
     }
-    let at = commit.map(|commit| format!(" at {}", shown(commit))).unwrap_or_default();
-    let message = format!("it comes from {}{at}, which the policy does not allow", shown(&origin.repo));
+    let commit = |origin: &Origin| Some(origin.commit.clone()).filter(|commit| !commit.is_empty());
+    let allowed = |origin: &&Origin| {
+        let of = |list: &Vec<String>| list.iter().any(|source| allows(source, &origin.repo, commit(origin).as_deref()));
+        sources.iter().all(of)
+    };
+    let other = origins.iter().find(|origin| !allowed(origin))?;
+    let at = commit(other).map(|commit| format!(" at {}", shown(&commit))).unwrap_or_default();
+    let message = format!("it comes from {}{at}, which the policy does not allow", shown(&other.repo));
     Some(Finding::new(&rules::SOURCE_NOT_ALLOWED, message))
 }

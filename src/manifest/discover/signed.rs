@@ -9,7 +9,7 @@ use crate::manifest::tree::GIT;
 use crate::report::Trust;
 use crate::rule::{Effect, trust as rules};
 use crate::trust::signers::Signature;
-use crate::trust::{How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
+use crate::trust::{Bundle, How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
 use crate::walk::Item;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,17 +26,29 @@ impl Gathering {
         let beside = roots.iter().flat_map(|root| discover(root));
         let mut bundles: BTreeSet<PathBuf> = met.chain(beside).collect();
         bundles.extend(named.clone());
+        // a name makes no bundle, and only bundles need not be listed
+        let own: BTreeSet<PathBuf> = bundles.iter().filter(|path| self.is_bundle(path)).cloned().collect();
         let mut signed = false;
         for bundle in &bundles {
             let is_named = named.as_ref() == Some(bundle);
             self.demands.speaks_about = if is_named { roots.to_vec() } else { Vec::new() };
             let signers = signers.filter(|_| named.is_none() || is_named);
-            signed |= self.bundle(bundle, is_named, signers, roots, items, &bundles);
+            signed |= self.bundle(bundle, is_named, signers, roots, items, &own);
         }
         if signers.is_some() && named.is_none() && !signed {
             let finding = Finding::new(&rules::UNTRUSTED, "no signature by whom you named was found here");
             self.missing.extend(roots.first().map(|root| Item::Problem(root.clone(), finding)));
         }
+    }
+
+    /// True if a file holds at least one bundle, good or bad.
+    fn is_bundle(&self, path: &Path) -> bool {
+        let Some(text) = self.read(path, LARGEST) else { return false };
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return false;
+        }
+        let readable = |text| Bundle::parse(text).map_or_else(|refusal| refusal.rule != &rules::MALFORMED, |_| true);
+        lines(path, &text).into_iter().any(|(_, text)| readable(text))
     }
 
     /// Takes what one bundle says. True if it is signed by somebody whom the user trusts.
@@ -81,8 +93,12 @@ impl Gathering {
                 None => trusted,
             };
             let verified = match trusted {
-                Some(Ok(verified)) => Ok(verified),
-                Some(Err(refusal)) if is_named => Err(refusal),
+                Some(Ok(verified)) => match self.denied(&verified, signers, text) {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(verified),
+                },
+                // one whom the user named, or one who says so and is not
+                Some(Err(refusal)) if is_named || refusal.rule.effect == Effect::Bad => Err(refusal),
                 _ => verify_statement(text, None, How { allow_legacy: false, now: 0 }),
             };
             match verified {
@@ -160,7 +176,10 @@ impl Gathering {
                 self.expected.lies_in(number, path);
                 self.demands.signatures.extend(signature.map(|signature| (number, signature)));
                 if let Some(expected) = manifest.entries.values().next() {
-                    self.claim(number, file, claim(&manifest, expected, links), Absent::Missing);
+                    // a file that was not asked for is not missed
+                    let asked = roots.iter().any(|root| file.starts_with(root));
+                    let absent = if asked { Absent::Missing } else { Absent::Ignored };
+                    self.claim(number, file, claim(&manifest, expected, links), absent);
                 }
             }
             Subject::Directory(directory) => {
@@ -200,9 +219,9 @@ impl Gathering {
             let Ok(below) = path.strip_prefix(directory) else { continue };
             let below = below.to_string_lossy();
             let git = GIT.iter().any(|git| name::covers(git, &below));
-            let unlisted = git || bundles.contains(path) || self.may_be_unlisted(path, &below, &manifest.ignored);
-            if unlisted && !manifest.entries.contains_key(below.as_ref()) {
-                self.expected.claim(source, path.to_owned(), Claim::default());
+            let tolerated = self.may_be_unlisted(path, &below, &manifest.ignored);
+            if (git || bundles.contains(path) || tolerated) && !manifest.entries.contains_key(below.as_ref()) {
+                self.expected.claim(source, path.to_owned(), Claim { tolerated, ..Claim::default() });
             }
         }
     }

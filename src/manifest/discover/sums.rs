@@ -6,13 +6,13 @@ use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::sums::{Reading, Sums};
 use crate::report::Trust;
-use crate::rule::integrity as rules;
+use crate::rule::{Severity, integrity as rules};
 use crate::walk::Item;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A list of checksums by its name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct List {
     path: PathBuf,
     /// What its name says about the algorithm.
@@ -51,9 +51,8 @@ const LISTS: [(&str, Option<Algorithm>); 13] = [
     ("checksums.sha512", Some(Algorithm::Sha512)),
 ];
 
-/// Names that are looked up beside a file that was named.
-const BESIDE: [&str; 8] =
-    ["SHA256SUMS", "SHA256SUMS.txt", "sha256sum.txt", "SHA512SUMS", "B3SUMS", "MD5SUMS", "checksums.txt", "CHECKSUMS"];
+/// Names beside a file that are looked at to find its lists.
+const BESIDE: usize = 100_000;
 
 impl List {
     /// The list that a path is by its name, if it is one.
@@ -87,24 +86,53 @@ fn lists(roots: &[PathBuf], items: &[Item]) -> Vec<List> {
         _ => None,
     });
     let mut lists: Vec<List> = among.collect();
+    let mut directories: HashMap<&Path, Vec<List>> = HashMap::new();
     let mut seen: HashSet<PathBuf> = lists.iter().map(|list| list.path.clone()).collect();
     for root in roots {
         let (Some(directory), Some(name)) = (root.parent(), root.file_name()) else { continue };
         if root.is_dir() {
             continue;
         }
-        let sidecars = SIDECARS.iter().map(|(end, _)| {
-            let mut sidecar = name.to_owned();
-            sidecar.push(end);
-            directory.join(sidecar)
-        });
-        for path in sidecars.chain(BESIDE.iter().map(|list| directory.join(list))) {
-            if path.is_file() && seen.insert(path.clone()) {
-                lists.extend(List::of(&path));
+        let beside = directories.entry(directory).or_insert_with(|| beside(directory));
+        let own = |list: &&List| match &list.sidecar_of {
+            None => true,
+            Some(of) => name == of.as_str() || Path::new(name).file_stem().is_some_and(|stem| stem == of.as_str()),
+        };
+        for list in beside.iter().filter(own) {
+            if seen.insert(list.path.clone()) {
+                lists.push(list.clone());
             }
         }
     }
     lists
+}
+
+/// The lists in a directory.
+fn beside(directory: &Path) -> Vec<List> {
+    let place = if directory == Path::new("") { Path::new(".") } else { directory };
+    let entries = std::fs::read_dir(place).into_iter().flatten().take(BESIDE).filter_map(|entry| entry.ok());
+    let mut lists: Vec<List> = entries.filter_map(|entry| List::of(&directory.join(entry.file_name()))).collect();
+    lists.retain(|list| list.path.is_file());
+    lists.sort_by(|a, b| a.path.cmp(&b.path));
+    lists
+}
+
+/// The file that a sidecar stands beside where no file has its name: the only one that has it but for the ending.
+fn by_stem(directory: &Path, stem: &str) -> Option<String> {
+    let place = if directory == Path::new("") { Path::new(".") } else { directory };
+    let entries = std::fs::read_dir(place).ok()?.take(BESIDE).filter_map(|entry| entry.ok());
+    let mut found = entries.map(|entry| entry.path()).filter(|path| {
+        path.file_stem().is_some_and(|of| of == stem)
+            && List::of(path).is_none()
+            && !is_signature(path)
+            && path.is_file()
+    });
+    let (only, None) = (found.next()?, found.next()) else { return None };
+    only.file_name()?.to_str().map(str::to_owned)
+}
+
+fn is_signature(path: &Path) -> bool {
+    path.extension().is_some_and(|end| ["sig", "asc", "gpg", "pem", "json"].iter().any(|other| end == *other))
 }
 
 impl Gathering {
@@ -117,22 +145,27 @@ impl Gathering {
 
     fn list(&mut self, list: &List) {
         let Some(bytes) = self.read(&list.path, LARGEST) else { return };
-        let reading = Reading {
-            algorithm: list.algorithm,
-            sidecar_of: list.sidecar_of.as_ref().map(|name| name.clone().into_bytes()),
-            ..Reading::default()
-        };
+        let directory = list.path.parent().unwrap_or(Path::new("")).to_owned();
+        let of = list.sidecar_of.as_ref().map(|name| match directory.join(name).exists() {
+            true => name.clone(),
+            false => by_stem(&directory, name).unwrap_or_else(|| name.clone()),
+        });
+        let reading =
+            Reading { algorithm: list.algorithm, sidecar_of: of.map(String::into_bytes), ..Reading::default() };
         let Ok(sums) = Sums::parse(&bytes, &reading) else { return };
         if let Some(first) = sums.malformed.first() {
             let count = sums.malformed.len();
             let lines = if count == 1 { "line".to_owned() } else { format!("{count} lines, the first is line") };
             let message = format!("not a checksum: {lines} {}: {}", first.number, first.why);
-            self.expected.note(&list.path, Finding::new(&rules::LIST_MALFORMED, message));
+            let mut finding = Finding::new(&rules::LIST_MALFORMED, message);
+            if sums.lines.is_empty() {
+                finding.severity = Severity::Medium; // it says nothing at all
+            }
+            self.expected.note(&list.path, finding);
         }
         if sums.lines.is_empty() {
             return;
         }
-        let directory = list.path.parent().unwrap_or(Path::new("")).to_owned();
         let world = if list.sidecar_of.is_some() { World::Named } else { World::Open };
         let source = self.source(&list.name(), Trust::SelfAsserted, world);
         self.expected.lies_in(source, &list.path);

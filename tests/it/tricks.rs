@@ -1,0 +1,256 @@
+//! Ways in which somebody who ships a model may try to be believed, and ordinary models that only look like that.
+
+use super::model::{model, safetensors};
+use super::tool::{Run, fixture, mverify, mverify_in};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory for keys, policies and models.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Home {
+        let home = Home(tempfile::tempdir().unwrap());
+        home.run(&["keygen", "-o", "a.key"], 0);
+        home.run(&["keygen", "-o", "b.key"], 0);
+        home
+    }
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.at(name).parent().unwrap()).unwrap();
+        fs::write(self.at(name), content).unwrap();
+    }
+    fn run(&self, args: &[&str], code: i32) -> Run {
+        let run = mverify_in(self.0.path(), args, b"");
+        assert_eq!(run.code, code, "{args:?}: {}{}", run.out, run.err);
+        run
+    }
+    /// `m`, with two models' worth of files, signed as a whole by `a`.
+    fn signed(&self) {
+        self.write("m/model.safetensors", safetensors("w"));
+        self.write("m/config.json", "{}");
+        self.run(&["sign", "m", "--key", "a.key"], 0);
+    }
+}
+
+const SIGNER: &str = "[signer.a]\nkey = \"a.key.pub\"\n";
+
+#[test]
+fn a_directory_does_not_make_itself_a_repository() {
+    let home = Home::new();
+    let fake = format!("dl/bert/models--facebook--x/snapshots/{}", "0".repeat(40));
+    home.write(&format!("{fake}/model.safetensors"), safetensors("w"));
+    home.write("dl/bert/README.md", "# words\n");
+    home.write(
+        "p.toml",
+        format!("{SIGNER}[[model]]\nrepo = \"facebook/*\"\n[[model]]\npath = \"**\"\nsigners = [\"a\"]\n"),
+    );
+    home.write("s.toml", "sources = [\"facebook/*\"]\n");
+    for path in ["dl", "dl/bert", &format!("{fake}/model.safetensors")] {
+        home.run(&[path, "--config", "p.toml"], 3);
+        home.run(&[path, "--config", "s.toml"], 3);
+    }
+    // a real cache, by each of the paths that name it
+    fs::create_dir(home.at("hub")).unwrap();
+    fs::rename(home.at("dl/bert/models--facebook--x"), home.at("hub/models--facebook--x")).unwrap();
+    let real = fake.replace("dl/bert", "hub");
+    for path in ["hub", "hub/models--facebook--x", &real, &format!("{real}/model.safetensors")] {
+        home.run(&[path, "--config", "p.toml"], 0);
+        home.run(&[path, "--config", "s.toml"], 0);
+    }
+    home.write("t.toml", format!("sources = [\"facebook/x@{}\"]\n", "0".repeat(40)));
+    home.write(&format!("hub/models--facebook--x/blobs/{}", "e".repeat(20)), safetensors("w"));
+    home.run(&["hub/models--facebook--x", "--config", "t.toml"], 0);
+}
+
+#[test]
+fn a_name_makes_no_signature() {
+    let home = Home::new();
+    home.signed();
+    home.write("p.toml", format!("{SIGNER}[[model]]\npath = \"**\"\nsigners = [\"a\"]\n"));
+    let all = |code: i32| {
+        home.run(&["check", "m", "--key", "a.key.pub"], code);
+        home.run(&["check", "m", "--config", "p.toml"], code);
+        home.run(&["verify", "m", "--key", "a.key.pub"], code);
+    };
+    all(0);
+    for name in ["extra.sig", "other.sigstore.json", "attestations.jsonl"] {
+        home.write(&format!("m/{name}"), safetensors("x"));
+        all(1);
+        fs::remove_file(home.at("m").join(name)).unwrap();
+    }
+    // what git keeps is no part of the model, and not signed either
+    home.write("m/.git/w.bin", safetensors("x"));
+    home.run(&["check", "m", "--config", "p.toml"], 3);
+}
+
+#[test]
+fn a_lock_knows_where_in_it_a_path_is() {
+    let home = Home::new();
+    home.write("m/config.json", "{\"a\": 1}");
+    home.write("m/sub/config.json", "{\"b\": 2}");
+    home.write("m/model.safetensors", safetensors("w"));
+    home.run(&["lock", "m", "-o", "m.lock"], 0);
+    for path in ["m", "m/sub", "m/sub/config.json", "m/config.json", "./m/sub/", "m/../m/sub/config.json"] {
+        home.run(&[path, "--lock", "m.lock"], 0);
+    }
+    fs::copy(home.at("m/config.json"), home.at("m/sub/config.json")).unwrap();
+    for path in ["m", "m/sub", "m/sub/config.json"] {
+        home.run(&[path, "--lock", "m.lock"], 1);
+    }
+    fs::remove_file(home.at("m/sub/config.json")).unwrap();
+    home.write("m/sub/new.json", "{}");
+    home.run(&["m/sub", "--lock", "m.lock"], 1);
+    // what does not exist was not added
+    home.write("mverify.lock", fs::read(home.at("m.lock")).unwrap());
+    home.run(&["nothing-here"], 3);
+}
+
+#[test]
+fn denying_is_about_the_key_and_not_its_name() {
+    let home = Home::new();
+    home.signed();
+    let hint = home.run(&["hash", "a.key.pub"], 0).out[..64].to_owned();
+    for hint in [hint.clone(), hint.to_uppercase()] {
+        home.write("d.toml", format!("[deny]\nsigners = [\"{hint}\"]\n"));
+        home.run(&["check", "m", "--key", "a.key.pub", "--config", "d.toml"], 1);
+    }
+    let bundle = fs::read_to_string(home.at("m/model.sig")).unwrap().replace(&hint, "");
+    home.write("m/model.sig", bundle);
+    home.run(&["check", "m", "--key", "a.key.pub", "--config", "d.toml"], 1);
+}
+
+#[test]
+fn a_bad_signature_by_a_trusted_key_is_told_beside_a_good_one() {
+    let home = Home::new();
+    home.signed();
+    home.write("n/model.safetensors", safetensors("other"));
+    home.run(&["sign", "n", "--key", "a.key"], 0);
+    // the payload of one under the signature of the other
+    let part = |text: &str, name: &str| {
+        let start = text.find(&format!("\"{name}\"")).unwrap();
+        text[start..].split('"').nth(3).unwrap().to_owned()
+    };
+    let (mine, theirs) = (home.at("m/model.sig"), home.at("n/model.sig"));
+    let (mine, theirs) = (fs::read_to_string(mine).unwrap(), fs::read_to_string(theirs).unwrap());
+    home.write("m/bad.sig", mine.replace(&part(&mine, "sig"), &part(&theirs, "sig")));
+    home.run(&["verify", "m", "--key", "a.key.pub"], 1);
+    home.run(&["check", "m", "--key", "a.key.pub"], 1);
+    home.run(&["check", "m/model.safetensors", "--key", "a.key.pub"], 1);
+}
+
+#[test]
+fn baselines_are_about_content() {
+    let home = Home::new();
+    home.write("z/tool", fs::read(fixture("format/program.so")).unwrap());
+    let report = home.run(&["z", "--fail-on", "medium", "--format", "json"], 1).out;
+    home.write("base.json", report);
+    home.run(&["z", "--fail-on", "medium", "--baseline", "base.json"], 0);
+    let mut other = fs::read(fixture("format/program.so")).unwrap();
+    other.push(0);
+    home.write("z/tool", other);
+    home.run(&["z", "--fail-on", "medium", "--baseline", "base.json"], 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_held_against_the_rules_of_both_ends() {
+    let home = Home::new();
+    home.write("old/model.safetensors", safetensors("w"));
+    std::os::unix::fs::symlink("old/model.safetensors", home.at("current.safetensors")).unwrap();
+    home.write("p.toml", "[[model]]\npath = \"old\"\nnot-after = 2020-01-01\n[[override]]\npath = \"current.safetensors\"\nfail-on = \"critical\"\n");
+    home.run(&["old/model.safetensors", "--config", "p.toml"], 3);
+    home.run(&["current.safetensors", "--config", "p.toml"], 3);
+}
+
+#[test]
+fn lists_beside_a_file_count_by_whatever_usual_name() {
+    let hex = "0".repeat(64);
+    for name in
+        ["sha256sums.txt", "sha256sums", "checksums", "checksums.sha256", "bert_SHA256SUMS", "m.safetensors.SHA256"]
+    {
+        let home = Home::new();
+        home.write("k/m.safetensors", safetensors("w"));
+        for mark in ["", "\u{feff}"] {
+            home.write(&format!("k/{name}"), format!("{mark}{hex}  m.safetensors\n"));
+            home.run(&["k/m.safetensors"], 1);
+            home.run(&["k"], 1);
+        }
+    }
+    let home = Home::new();
+    home.write("k/m.safetensors", safetensors("w"));
+    let digest = home.run(&["hash", "k/m.safetensors"], 0).out[..64].to_owned();
+    // named without the ending
+    for (hex, code) in [(&digest, 0), (&hex, 1)] {
+        home.write("k/m.sha256", format!("{hex}\n"));
+        home.run(&["k"], code);
+        home.run(&["k/m.safetensors"], code);
+    }
+    home.write("k/m.sha256", [0xff, 0xfe, b'a', 0]);
+    let run = home.run(&["k"], 0);
+    assert!(run.out.contains("INT-006") || mverify(&["k"]).code != 0 || run.out.contains("OK"), "{}", run.out);
+}
+
+#[test]
+fn files_of_a_signed_directory_verify_one_by_one() {
+    let home = Home::new();
+    home.signed();
+    home.write("p.toml", format!("{SIGNER}[signer.b]\nkey = \"b.key.pub\"\n[[model]]\npath = \"**\"\nsigners = [\"a\", \"b\"]\nthreshold = 2\n"));
+    let file = "m/model.safetensors";
+    home.run(&["verify", file, "--key", "a.key.pub"], 0);
+    home.run(&["verify", file, "--manifest", "m/model.sig", "--key", "a.key.pub"], 0);
+    home.run(&["check", file, "--config", "p.toml"], 3);
+    home.run(&["sign", "m", "--key", "b.key", "-o", "m/b.sig"], 0);
+    home.run(&["check", file, "--config", "p.toml"], 0);
+    fs::remove_file(home.at("m/b.sig")).unwrap();
+    // a signature of one file beside that of all
+    home.run(&["sign", file, "--key", "a.key"], 0);
+    for args in [&["verify", "m"][..], &["check", "m"], &["verify", file], &["check", file]] {
+        home.run(&[args, &["--key", "a.key.pub"]].concat(), 0);
+    }
+    home.write(file, safetensors("x"));
+    for args in [&["verify", "m"][..], &["check", "m"], &["verify", file], &["check", file]] {
+        home.run(&[args, &["--key", "a.key.pub"]].concat(), 1);
+    }
+    // alone it is not enough for the directory
+    home.write(file, safetensors("w"));
+    fs::remove_file(home.at("m/model.sig")).unwrap();
+    home.run(&["verify", "m", "--key", "a.key.pub"], 1);
+    home.run(&["verify", file, "--key", "a.key.pub"], 0);
+}
+
+#[test]
+fn check_and_verify_allow_the_same_extras() {
+    let home = Home::new();
+    home.signed();
+    home.write("m/logs/x.safetensors", safetensors("log"));
+    home.write(
+        "p.toml",
+        format!("{SIGNER}[[model]]\npath = \"**\"\nsigners = [\"a\"]\nallow-extras = [\"logs/**\"]\n"),
+    );
+    home.run(&["check", "m", "--config", "p.toml"], 0);
+    home.run(&["verify", "m", "--config", "p.toml"], 0);
+}
+
+#[test]
+fn what_cannot_be_inspected_is_not_shown_as_if_it_were() {
+    let home = Home::new();
+    let whole = safetensors("w");
+    home.write("cut.safetensors", &whole[..whole.len() - 1]);
+    home.run(&["inspect", "cut.safetensors"], 3);
+    assert!(home.run(&["inspect", "-"], 2).err.contains("standard input"));
+    let directory = model();
+    let path: &Path = directory.path();
+    assert_eq!(mverify(&["inspect", path.to_str().unwrap()]).code, 0);
+}
+
+#[test]
+fn too_many_rules_of_a_stranger_are_refused() {
+    let home = Home::new();
+    home.write("m/model.safetensors", safetensors("w"));
+    home.write("m/mverify.toml", "[[override]]\npath = \"**\"\n".repeat(300));
+    assert!(home.run(&["m"], 2).err.contains("256"));
+    home.run(&["m", "--no-config"], 0);
+}
