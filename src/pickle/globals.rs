@@ -69,8 +69,8 @@ pub static SHAPES: &[(&str, &str)] = &[
     ),
     (
         "partial-of-vetted",
-        "the first argument, and the callable set by BUILD, may be called without a shape, or is only named; or it is \
-         `defaultdict` over such a class",
+        "the first argument, and the callable set by BUILD, is vetted without a shape (holding it calls nothing), or is \
+         `defaultdict` over a global that may be called",
     ),
     (
         "callable-args",

@@ -84,15 +84,12 @@ impl Machine<'_, '_, '_> {
         })
     }
 
-    /// True for what `partial` may hold: what may be called, what is only named, and `defaultdict` with the factory `first`.
+    /// True for what `partial` may hold: whatever is vetted without a shape, since holding it calls nothing, and
+    /// `defaultdict` with the factory `first`.
     pub(super) fn may_wrap(&self, callee: Value, first: Option<&Value>) -> bool {
-        if self.is_freely_callable(callee) {
-            return true;
-        }
         self.vetted_of(callee).is_some_and(|vetted| match vetted.shape {
             Some("default-factory") => first.is_none_or(|&factory| self.is_freely_callable(factory)),
-            Some(_) => false,
-            None => vetted.kind == globals::Kind::Reference,
+            shape => shape.is_none(),
         })
     }
 

@@ -81,6 +81,7 @@ fn what_dill_writes_for_arrays_and_types() {
 fn partials_hold_what_is_named_and_call_what_may_be_called() {
     for (pickle, expected) in [
         (&b"cfunctools\npartial\n(cnumpy\nclip\ntR."[..], Verdict::Ok),
+        (b"cfunctools\npartial\n(cnumpy\nndarray\ntR.", Verdict::Ok),
         (b"cfunctools\npartial\n(ccollections\ndefaultdict\nctypes\nNoneType\ntR.", Verdict::Bad),
         (
             b"ccollections\ndefaultdict\n(cfunctools\npartial\n(ccollections\ndefaultdict\ncbuiltins\nint\ntRtR.",
