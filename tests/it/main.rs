@@ -10,6 +10,7 @@ mod diff;
 mod expected;
 mod formats;
 mod gate;
+mod generated;
 mod git;
 mod grants;
 mod hub;
