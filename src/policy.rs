@@ -58,7 +58,7 @@ pub struct Policy {
     /// Frameworks whose loaders are asked about; what they trust is vouched for.
     #[serde(deserialize_with = "profiles")]
     pub profile: Vec<Profile>,
-    /// Limits, with the names of [`Limits`].
+    /// Limits, with the names of [`Limits`](crate::Limits).
     pub limits: LimitKeys,
     /// Those who may sign, by name.
     pub signer: BTreeMap<String, Signer>,

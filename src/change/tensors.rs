@@ -1,5 +1,5 @@
 //! Tensors that were added, removed, renamed, moved to another file, reshaped, retyped or altered.
-//! Which is which tells [`Matching`](super::matching::Matching); here the parts of files are read that it asks about.
+//! Which is which tells [`Matching`]; here the parts of files are read that it asks about.
 
 use super::Side;
 use super::contents::{self, Contents};
