@@ -279,7 +279,7 @@ fn check_list(args: &HashArgs, path: &Path, pool: &Pool, stop: &Stop) -> Result<
 /// Writes the line of a result, unless it is to be kept quiet.
 pub fn say(out: &mut impl Write, args: &HashArgs, name: &[u8], status: &sums::Status) -> std::io::Result<()> {
     // as sha256sum does, the reason goes to standard error, even with --status
-    let shown = plain::whole(&String::from_utf8_lossy(name));
+    let shown = marked(name);
     let said = |why: &str| {
         eprintln!("mverify: {shown}: {}", plain::whole(why));
         "FAILED open or read".to_owned()
@@ -295,6 +295,15 @@ pub fn say(out: &mut impl Write, args: &HashArgs, name: &[u8], status: &sums::St
         return Ok(());
     }
     writeln!(out, "{shown}: {word}")
+}
+
+/// A name as `sha256sum -c` shows it: one that holds a line break or a backslash is escaped behind a backslash.
+fn marked(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    match text.contains(['\n', '\r', '\\']) {
+        true => format!("\\{}", plain::whole(&text.replace('\\', "\\\\"))),
+        false => plain::whole(&text),
+    }
 }
 
 /// What is wrong with a list as a whole, as sha256sum says it.

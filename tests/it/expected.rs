@@ -139,5 +139,11 @@ fn hash_takes_the_arguments_that_sha256sum_takes() {
         assert_eq!(with(&["-c", "-"], &first).code, i32::from(!good));
         fs::write(dir.path().join("model.safetensors"), "changed").unwrap();
     }
+    // names that sha256sum escapes, and a file that is not there
+    fs::write(dir.path().join("two\nli\\nes"), "x").unwrap();
+    fs::write(dir.path().join("C"), digests(dir.path(), &["two\nli\\nes"])).unwrap();
+    assert_eq!(with(&["-c", "C"], "").code, 0);
+    fs::remove_file(dir.path().join("two\nli\\nes")).unwrap();
+    assert_eq!(with(&["-c", "C"], "").code, 1);
     assert_eq!(mverify_in(dir.path(), &["hash", "--status", "A"], b"").code, 2, "only with -c");
 }
