@@ -10,7 +10,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::inspect::{self, Member};
 use crate::source::View;
 use crate::through::{Layers, through};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How the members of two archives differ.
 #[derive(Debug, Default)]
@@ -49,12 +49,11 @@ pub(super) fn list(verifier: &Verifier, side: &Side, known: &Known) -> Listing {
         return Some(Err("it could not be read again, or changed meanwhile"));
     };
     let mut listing = BTreeMap::new();
+    let mut known_names: HashMap<String, usize> = HashMap::new();
     let mut put = |name: String, listed| {
-        let mut number = 0;
-        while listing.contains_key(&(name.clone(), number)) {
-            number += 1;
-        }
-        listing.insert((name, number), listed);
+        let count = known_names.entry(name.clone()).or_default();
+        listing.insert((name, *count), listed);
+        *count += 1;
     };
     if layers.is_empty() {
         let members = inspect::members(&View::new(&source), verifier.limits())?;
