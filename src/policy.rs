@@ -15,6 +15,7 @@ mod waiver;
 
 use crate::profile::Profile;
 use crate::rule::Severity;
+use crate::walk::or_here;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -129,8 +130,7 @@ impl Policy {
             (model.trusted, model.line) = (true, line);
         }
         policy.overrides.iter_mut().for_each(|over| over.trusted = true);
-        let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-        if let Ok(base) = std::fs::canonicalize(directory) {
+        if let Ok(base) = std::fs::canonicalize(or_here(directory)) {
             let models = policy.model.iter_mut().filter_map(|model| model.get_mut().path.as_mut());
             let overrides = policy.overrides.iter_mut().map(|over| &mut over.path);
             let waivers = policy.waivers.iter_mut().map(|waiver| &mut waiver.path);

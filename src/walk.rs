@@ -37,6 +37,11 @@ impl Item {
     }
 }
 
+/// A directory as the system takes it: that of a bare name is the working directory.
+pub(crate) fn or_here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
+}
+
 /// How far links on the way to files at or under a path that was named may lead: for a directory into itself and, for a
 /// part of a Hugging Face cache, into the cache's stores of blobs.
 ///

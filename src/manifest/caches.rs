@@ -5,6 +5,7 @@
 //! cache itself. Bound: one look at the directories above each path that was named.
 
 use super::hub;
+use crate::walk::or_here;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,7 @@ impl Caches {
         let mut caches = Caches::default();
         let mut judged: HashSet<PathBuf> = HashSet::new();
         for root in roots {
-            let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-            let Ok(root) = fs::canonicalize(root) else { continue };
+            let Ok(root) = fs::canonicalize(or_here(root)) else { continue };
             let is_dir = root.is_dir();
             if is_dir && is_cache(&root) {
                 caches.whole.insert(root.clone());

@@ -7,6 +7,7 @@
 //! what it leads to, and `..` is no name.
 
 use crate::manifest::hub;
+use crate::walk::or_here;
 use serde::{Deserialize, Deserializer, de};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -68,8 +69,7 @@ pub fn resolved(path: &Path) -> PathBuf {
     let whole = || fs::canonicalize(path).ok();
     let parent = || {
         let (directory, name) = (path.parent()?, path.file_name()?);
-        let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-        Some(fs::canonicalize(directory).ok()?.join(name))
+        Some(fs::canonicalize(or_here(directory)).ok()?.join(name))
     };
     parent().or_else(whole).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }

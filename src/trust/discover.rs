@@ -1,5 +1,6 @@
 //! Where signed manifests usually lie.
 
+use crate::walk::or_here;
 use std::path::{Path, PathBuf};
 
 /// How names of signed manifests and attestations end. Other files of JSON lines are data sets.
@@ -41,9 +42,9 @@ pub fn discover(model: &Path) -> Vec<PathBuf> {
         };
         found.extend(ENDINGS.iter().chain(&[".jsonl"]).map(|end| beside(end)));
         if !is_bundle_name(model) && model.is_file() {
-            let directory = model.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = model.parent().unwrap_or(Path::new(""));
             // named as the model was, so that one file has one path
-            let names = inside(directory.unwrap_or(Path::new("."))).into_iter();
+            let names = inside(or_here(directory)).into_iter();
             found.extend(names.filter_map(|path| Some(model.with_file_name(path.file_name()?))));
         }
     }

@@ -14,6 +14,7 @@ use crate::policy::glob::matches;
 use crate::policy::{Deny, Model, Policy, Signer};
 use crate::rule::{Effect, policy as rules};
 use crate::source::{FileSource, OpenOptions, ReadAt};
+use crate::walk::or_here;
 use std::path::Path;
 
 /// Key files beside a bundle that are looked into, and the bytes of each.
@@ -176,8 +177,8 @@ fn identity(pattern: &str, name: &str) -> bool {
 
 /// Keys that lie beside a bundle.
 fn beside(bundle: &Path) -> Vec<PublicKey> {
-    let directory = bundle.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| entry.ok());
+    let directory = bundle.parent().unwrap_or(Path::new(""));
+    let entries = std::fs::read_dir(or_here(directory)).into_iter().flatten().filter_map(|entry| entry.ok());
     let mut paths: Vec<_> =
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "pub")).collect();
     paths.sort();

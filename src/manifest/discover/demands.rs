@@ -11,7 +11,7 @@ use crate::policy::{Model, Policy};
 use crate::rule::policy as rules;
 use crate::trust::signers::{self, Signature};
 use crate::trust::{How, Verified, verify};
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +51,7 @@ impl Gathering {
         // what lies beside it under its name without the ending, or all of its directory
         let directory = bundle.parent().unwrap_or(Path::new(""));
         let beside = bundle.file_stem().map(|stem| directory.join(stem));
-        let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-        let paths = std::iter::once(directory.to_owned()).chain(beside);
+        let paths = std::iter::once(or_here(directory).to_owned()).chain(beside);
         let mut models: Vec<&Model> = Vec::new();
         for path in paths.chain(self.demands.speaks_about.iter().cloned()) {
             for model in policy.models_of(&[whole(&path)], self.expected.caches()) {
@@ -146,6 +145,5 @@ pub(super) fn asks(policy: &Policy) -> bool {
 
 /// A directory with all links resolved.
 fn whole(path: &Path) -> PathBuf {
-    let path = if path == Path::new("") { Path::new(".") } else { path };
-    std::fs::canonicalize(path).unwrap_or_else(|_| resolved(path))
+    std::fs::canonicalize(or_here(path)).unwrap_or_else(|_| resolved(path))
 }

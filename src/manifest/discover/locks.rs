@@ -8,7 +8,7 @@ use crate::manifest::hub;
 use crate::manifest::lock::{self, Lock};
 use crate::report::Trust;
 use crate::rule::integrity as rules;
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,10 +118,10 @@ impl Gathering {
         self.expected.speaks_for(source, directory);
         let place = (|| {
             let home = fs::canonicalize(lock_path).ok()?;
-            let parent = fs::canonicalize(if directory == Path::new("") { Path::new(".") } else { directory }).ok()?;
+            let parent = fs::canonicalize(or_here(directory)).ok()?;
             parent.join(name).strip_prefix(home.parent()?).ok().map(Path::to_owned)
         })();
-        let whole = fs::canonicalize(if directory == Path::new("") { Path::new(".") } else { directory });
+        let whole = fs::canonicalize(or_here(directory));
         let whole = whole.map_or_else(|_| root.to_owned(), |directory| directory.join(name));
         let entry = place.and_then(|place| lock.get(&place)).or_else(|| ends(&whole).find_map(|end| lock.get(end)));
         if let Some(entry) = entry {

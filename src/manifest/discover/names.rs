@@ -4,7 +4,7 @@ use super::{Absent, Gathering};
 use crate::manifest::expected::{Claim, World};
 use crate::manifest::{hub, named};
 use crate::report::Trust;
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -22,9 +22,8 @@ impl Gathering {
         for item in items {
             let Item::File(path, _) = item else { continue };
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-            let resolved = directories.entry(parent.to_owned()).or_insert_with(|| {
-                fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok()
-            });
+            let resolved =
+                directories.entry(parent.to_owned()).or_insert_with(|| fs::canonicalize(or_here(parent)).ok());
             let Some(resolved) = resolved else { continue };
             let full = resolved.join(name);
             let mut claims: Vec<(&'static str, PathBuf, Claim)> = Vec::new();

@@ -6,7 +6,7 @@ use crate::manifest::caches::Caches;
 use crate::manifest::lock::Origin;
 use crate::policy::allows;
 use crate::rule::integrity as rules;
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,7 @@ impl Gathering {
 /// What a directory of a cache belongs to: one revision below a snapshot, else each of which there is a snapshot, whose
 /// links lead to it; with an empty commit where there is none.
 fn origins(directory: &Path, caches: &Caches) -> Vec<Origin> {
-    let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-    let Ok(canonical) = fs::canonicalize(directory) else { return Vec::new() };
+    let Ok(canonical) = fs::canonicalize(or_here(directory)) else { return Vec::new() };
     let Some((root, repo)) = caches.repository(&canonical) else { return Vec::new() };
     let snapshots = root.join("snapshots");
     let origin = |commit: String| Origin { repo: repo.clone(), commit };

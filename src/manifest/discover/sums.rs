@@ -7,7 +7,7 @@ use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::sums::{Reading, Sums};
 use crate::report::Trust;
 use crate::rule::{Severity, integrity as rules};
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -109,8 +109,8 @@ fn lists(roots: &[PathBuf], items: &[Item]) -> Vec<List> {
 
 /// The lists in a directory.
 fn beside(directory: &Path) -> Vec<List> {
-    let place = if directory == Path::new("") { Path::new(".") } else { directory };
-    let entries = std::fs::read_dir(place).into_iter().flatten().take(BESIDE).filter_map(|entry| entry.ok());
+    let entries =
+        std::fs::read_dir(or_here(directory)).into_iter().flatten().take(BESIDE).filter_map(|entry| entry.ok());
     let mut lists: Vec<List> = entries.filter_map(|entry| List::of(&directory.join(entry.file_name()))).collect();
     lists.retain(|list| list.path.is_file());
     lists.sort_by(|a, b| a.path.cmp(&b.path));
@@ -119,8 +119,7 @@ fn beside(directory: &Path) -> Vec<List> {
 
 /// The file that a sidecar stands beside where no file has its name: the only one that has it but for the ending.
 fn by_stem(directory: &Path, stem: &str) -> Option<String> {
-    let place = if directory == Path::new("") { Path::new(".") } else { directory };
-    let entries = std::fs::read_dir(place).ok()?.take(BESIDE).filter_map(|entry| entry.ok());
+    let entries = std::fs::read_dir(or_here(directory)).ok()?.take(BESIDE).filter_map(|entry| entry.ok());
     let mut found = entries.map(|entry| entry.path()).filter(|path| {
         path.file_stem().is_some_and(|of| of == stem)
             && List::of(path).is_none()

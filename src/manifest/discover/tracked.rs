@@ -5,10 +5,10 @@ use crate::digest::Digest;
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::git;
 use crate::report::Trust;
-use crate::walk::Item;
+use crate::walk::{Item, or_here};
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The number of an index as a source, and the blobs it names by path.
 type Tree = (usize, HashMap<Vec<u8>, Digest>);
@@ -27,7 +27,7 @@ impl Gathering {
             let Item::File(path, _) = item else { continue };
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
             let resolved = directories.entry(parent.to_owned()).or_insert_with(|| {
-                let directory = fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok()?;
+                let directory = fs::canonicalize(or_here(parent)).ok()?;
                 // what lies in git's own folder is tracked by nothing
                 if directory.iter().any(|part| part == ".git") {
                     return None;
