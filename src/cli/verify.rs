@@ -89,7 +89,7 @@ fn says(bundle: &Path, file: &Path) -> Says {
     let below = bundle.parent().and_then(|directory| file.strip_prefix(directory).ok()).and_then(Path::to_str);
     let each = mverify::trust::lines(bundle, &text).into_iter().map(|(_, text)| match verify(text, None, how) {
         Err(_) => Says::One,
-        Ok(said) if said.manifest.entries.keys().all(|name| **name == *"." || own == Some(&**name)) => Says::One,
+        Ok(said) if said.manifest.is_of(own.unwrap_or(".")) => Says::One,
         Ok(said) if [own, below].into_iter().flatten().any(|name| said.manifest.entries.contains_key(name)) => {
             Says::Part
         }

@@ -84,6 +84,17 @@ impl Manifest {
             && self.entries == other.entries
     }
 
+    /// The file that it lists, if that is the only one.
+    pub fn only(&self) -> Option<(&str, &Expected)> {
+        let mut entries = self.entries.iter();
+        let (Some((name, expected)), None) = (entries.next(), entries.next()) else { return None };
+        Some((name, expected))
+    }
+    /// True if it lists nothing but a file of this name, or one without a name (`.`).
+    pub fn is_of(&self, name: &str) -> bool {
+        self.only().is_some_and(|(only, _)| only == "." || only == name)
+    }
+
     /// True if it lists files in shards.
     pub fn is_sharded(&self) -> bool {
         self.shard_size.is_some()

@@ -12,7 +12,7 @@ use toml::Spanned;
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     /// Lowest severity that makes a file bad.
-    pub(crate) fail_on: Option<Severity>,
+    pub(crate) fail_on: Severity,
     /// Proofs that are required of loadable files.
     pub(crate) require: Vec<&'a str>,
     /// Formats that loadable files may have; each list must allow it.
@@ -24,25 +24,25 @@ pub(crate) struct Scope<'a> {
 impl Policy {
     /// What holds for a path; `fail_on` is what holds everywhere. Of a link to a file the stricter of both ends.
     pub(crate) fn scope(&self, path: &Path, fail_on: Severity, caches: &Caches) -> Scope<'_> {
-        let mut scope = Scope { fail_on: None, require: Vec::new(), formats: Vec::new(), models: Vec::new() };
+        let mut scope = Scope { fail_on, require: Vec::new(), formats: Vec::new(), models: Vec::new() };
         if self.overrides.is_empty() && self.model.is_empty() {
             return scope;
         }
         let places = spellings(path);
-        for place in &places {
-            let mut here = None;
+        let fails_on = places.iter().map(|place| {
+            let mut here = fail_on;
             for over in self.overrides.iter().filter(|over| over.path.covers(place)) {
                 here = match over.fail_on {
-                    Some(severity) if over.trusted => Some(severity),
-                    Some(severity) => Some(severity.min(here.unwrap_or(fail_on))),
+                    Some(severity) if over.trusted => severity,
+                    Some(severity) => severity.min(here),
                     None => here,
                 };
                 scope.require.extend(over.require.0.iter().map(String::as_str));
                 scope.formats.extend(over.formats.as_deref());
             }
-            let here = here.unwrap_or(fail_on);
-            scope.fail_on = Some(scope.fail_on.map_or(here, |before| before.min(here)));
-        }
+            here
+        });
+        scope.fail_on = fails_on.min().unwrap_or(fail_on);
         scope.models = self.models_of(&places, caches);
         scope.require.extend(scope.models.iter().flat_map(|model| model.require.0.iter().map(String::as_str)));
         scope

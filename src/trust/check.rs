@@ -81,31 +81,33 @@ impl Check<'_> {
                 !same
             });
             let source = Source { manifest: &manifest, name, trust, signer, logged };
-            let (tolerance, settings, map, drop_cache) = (&tolerance, self.settings, self.map, self.drop_cache);
-            Comparison { source: &source, tolerance, settings, map, drop_cache, attested }.run(
-                self.model,
-                pool,
-                watch,
-                |artifact| sink(repeated(artifact, &also)),
-            )?;
+            let sink = |artifact| sink(repeated(artifact, &also));
+            self.comparison(&source, &tolerance, attested).run(self.model, pool, watch, sink)?;
             // told once is enough
             attested = &[];
         }
         for (file, name, Verified { manifest, trust, signer, logged, .. }) in single {
             let source = Source { manifest: &manifest, name, trust, signer, logged };
-            let (tolerance, settings, map, drop_cache) = (&tolerance, self.settings, self.map, self.drop_cache);
-            Comparison { source: &source, tolerance, settings, map, drop_cache, attested: &[] }
-                .run(&file, pool, watch, &mut sink)?;
+            self.comparison(&source, &tolerance, &[]).run(&file, pool, watch, &mut sink)?;
         }
         ControlFlow::Continue(())
     }
 
+    fn comparison<'c>(
+        &'c self,
+        source: &'c Source<'c>,
+        tolerance: &'c Tolerance,
+        attested: &'c [Attested],
+    ) -> Comparison<'c> {
+        let (settings, map, drop_cache) = (self.settings, self.map, self.drop_cache);
+        Comparison { source, tolerance, settings, map, drop_cache, attested }
+    }
+
     /// The file in the model that a manifest is about, if it is named after one and lists no other.
     fn only_about(&self, bundle: &Path, manifest: &Manifest) -> Option<PathBuf> {
-        let mut names = manifest.entries.keys();
-        let (Some(name), None) = (names.next(), names.next()) else { return None };
-        let own = bundle.file_name()?.to_str()?.strip_prefix(&**name)?.starts_with('.');
-        let file = bundle.with_file_name(&**name);
+        let (name, _) = manifest.only()?;
+        let own = bundle.file_name()?.to_str()?.strip_prefix(name)?.starts_with('.');
+        let file = bundle.with_file_name(name);
         (own && self.model.is_dir() && file.starts_with(self.model) && file.is_file()).then_some(file)
     }
 

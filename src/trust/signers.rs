@@ -9,7 +9,7 @@ use super::key::PublicKey;
 use super::verify::{Anchor, How, Verified, verify};
 use crate::digest::{Algorithm, Digest};
 use crate::finding::shown;
-use crate::manifest::oms::Refusal;
+use crate::manifest::oms::{Expected, Manifest, Refusal};
 use crate::policy::glob::matches;
 use crate::policy::{Deny, Model, Policy, Signer};
 use crate::rule::{Effect, policy as rules};
@@ -110,7 +110,7 @@ pub(crate) fn signed(
                         let signature = Signature {
                             signer: name.clone(),
                             key: key(&anchor, &bundle),
-                            root: verified.manifest.root.or_else(|| only(&verified)),
+                            root: verified.manifest.root.or_else(|| only(&verified.manifest)),
                             hash: verified.manifest.algorithm,
                             links: model.allow_symlinks,
                         };
@@ -204,10 +204,9 @@ fn key(anchor: &Anchor, bundle: &Bundle<'_>) -> String {
 }
 
 /// The digest that stands for the whole of a manifest without a root: that of its only file.
-fn only(verified: &Verified) -> Option<Digest> {
-    let mut entries = verified.manifest.entries.values();
-    match (entries.next(), entries.next()) {
-        (Some(crate::manifest::oms::Expected::Whole(digest)), None) => Some(*digest),
+fn only(manifest: &Manifest) -> Option<Digest> {
+    match manifest.only()? {
+        (_, Expected::Whole(digest)) => Some(*digest),
         _ => None,
     }
 }

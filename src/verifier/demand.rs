@@ -62,7 +62,7 @@ impl Verifier {
         if let Some(baseline) = &self.how.baseline {
             baseline.excuse(file.path, sha256, findings);
         }
-        scope.fail_on.unwrap_or(self.how.fail_on)
+        scope.fail_on
     }
 }
 

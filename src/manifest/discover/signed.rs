@@ -43,10 +43,7 @@ impl Gathering {
 
     /// True if a file holds at least one bundle, good or bad.
     fn is_bundle(&self, path: &Path) -> bool {
-        let Some(text) = self.read(path, LARGEST) else { return false };
-        if !text.trim_ascii_start().starts_with(b"{") {
-            return false;
-        }
+        let Some(text) = self.read(path, LARGEST).filter(|text| is_json(text)) else { return false };
         let readable = |text| Bundle::parse(text).map_or_else(|refusal| refusal.rule != &rules::MALFORMED, |_| true);
         lines(path, &text).into_iter().any(|(_, text)| readable(text))
     }
@@ -67,8 +64,7 @@ impl Gathering {
             }
             return false;
         };
-        // other tools call their signatures .sig too
-        if !is_named && !text.trim_ascii_start().starts_with(b"{") {
+        if !is_named && !is_json(&text) {
             return false;
         }
         let (mut signed, mut refused) = (false, Vec::new());
@@ -227,6 +223,11 @@ impl Gathering {
     }
 }
 
+/// True if a text begins as a bundle does: other tools call their signatures `.sig` too.
+fn is_json(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+}
+
 /// Where a statement comes from.
 struct By<'a> {
     path: &'a Path,
@@ -247,11 +248,9 @@ enum Subject {
 fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]) -> Subject {
     if let ([root], true) = (roots, is_named) {
         let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let single =
-            manifest.entries.len() == 1 && manifest.entries.keys().all(|entry| *entry == "." || *entry == name);
         return match root.is_dir() {
             true => Subject::Directory(root.clone()),
-            false if single => Subject::File(root.clone()),
+            false if manifest.is_of(&name) => Subject::File(root.clone()),
             false => Subject::Directory(root.parent().unwrap_or(Path::new("")).to_owned()),
         };
     }
@@ -259,8 +258,7 @@ fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]
     let name = bundle.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let of = name.strip_suffix(".sig").or_else(|| name.strip_suffix(".sigstore.json")).unwrap_or(&name);
     let beside = directory.join(of);
-    let single = manifest.entries.len() == 1 && manifest.entries.keys().all(|entry| entry == "." || entry == of);
-    if single && (beside.is_file() || manifest.entries.contains_key(".")) {
+    if manifest.is_of(of) && (beside.is_file() || manifest.entries.contains_key(".")) {
         return Subject::File(beside);
     }
     // a directory that was named, with its signature beside it
