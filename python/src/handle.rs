@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::raise;
-use crate::run::{Work, watched};
+use crate::run::kept;
 use mverify::loader::{self, VerifiedFile};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -19,10 +19,8 @@ pub struct Handle(Mutex<Option<Arc<VerifiedFile>>>);
 #[pyfunction]
 pub fn open(py: Python<'_>, path: PathBuf, options: Options) -> PyResult<Handle> {
     let keeping = options.keeping()?;
-    let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let opened =
-        watched(py, options.progress.as_ref(), &work, |watch| loader::open(&work.verifier, &path, &keeping, watch))?;
-    opened.map(|file| Handle(Mutex::new(Some(Arc::new(file))))).map_err(|error| raise::refused(py, &error))
+    let file = kept(py, &path, &options, |verifier, watch| loader::open(verifier, &path, &keeping, watch))?;
+    Ok(Handle(Mutex::new(Some(Arc::new(file)))))
 }
 
 impl Handle {

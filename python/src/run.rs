@@ -2,7 +2,9 @@
 //! waits, looks for signals and calls back.
 
 use crate::options::{Demands, Options};
+use crate::raise;
 use mverify::digest::Watch;
+use mverify::loader::LoadError;
 use mverify::scan::Stop;
 use mverify::verifier::Verifier;
 use mverify::walk::walk;
@@ -10,7 +12,7 @@ use mverify::{Error, Report};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -82,6 +84,18 @@ impl Watch for Progress {
     fn cancelled(&self) -> bool {
         self.stop.is_set()
     }
+}
+
+/// What a loader's call keeps of `path`; raises what it refuses.
+pub fn kept<T: Send>(
+    py: Python<'_>,
+    path: &Path,
+    options: &Options,
+    keep: impl FnOnce(&Verifier, &Progress) -> Result<T, LoadError> + Send,
+) -> PyResult<T> {
+    let work = Work::new(options, &[path.to_owned()])?;
+    let kept = watched(py, options.progress.as_ref(), &work, |watch| keep(&work.verifier, watch))?;
+    kept.map_err(|error| raise::refused(py, &error))
 }
 
 /// What `run` returns. It runs without the GIL; a signal handler that raises, or a callback that does, ends it.

@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::raise;
-use crate::run::{Work, watched};
+use crate::run::kept;
 use mverify::loader;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -17,11 +17,8 @@ pub struct Snapshot(Mutex<Option<loader::Snapshot>>);
 #[pyfunction]
 pub fn snapshot(py: Python<'_>, path: PathBuf, options: Options) -> PyResult<Snapshot> {
     let keeping = options.keeping()?;
-    let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let made = watched(py, options.progress.as_ref(), &work, |watch| {
-        loader::snapshot(&work.verifier, &path, &keeping, watch)
-    })?;
-    made.map(|made| Snapshot(Mutex::new(Some(made)))).map_err(|error| raise::refused(py, &error))
+    let made = kept(py, &path, &options, |verifier, watch| loader::snapshot(verifier, &path, &keeping, watch))?;
+    Ok(Snapshot(Mutex::new(Some(made))))
 }
 
 impl Snapshot {

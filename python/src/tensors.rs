@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::raise;
-use crate::run::{Work, watched};
+use crate::run::kept;
 use mverify::loader::{self, VerifiedTensors};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -21,11 +21,7 @@ pub struct Tensors {
 #[pyfunction]
 pub fn open_tensors(py: Python<'_>, path: PathBuf, options: Options) -> PyResult<Tensors> {
     let keeping = options.keeping()?;
-    let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let opened = watched(py, options.progress.as_ref(), &work, |watch| {
-        loader::open_tensors(&work.verifier, &path, &keeping, watch)
-    })?;
-    let tensors = opened.map_err(|error| raise::refused(py, &error))?;
+    let tensors = kept(py, &path, &options, |verifier, watch| loader::open_tensors(verifier, &path, &keeping, watch))?;
     Ok(Tensors { tensors: Mutex::new(Some(Arc::new(tensors))), keeping })
 }
 
