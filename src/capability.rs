@@ -5,7 +5,7 @@
 //! Bound: [`MOST`] entries of each kind; what does not fit is told by [`Capabilities::cut`]. Threat: names and texts are the
 //! file's own, so they are only compared, and escaped where they are shown.
 
-use crate::digest::{Algorithm, Hasher};
+use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries of each kind that are kept.
@@ -47,13 +47,8 @@ impl Capabilities {
     }
     /// Notes a template, if the text is one.
     pub fn template(&mut self, place: String, text: &str) {
-        // without sha1-git a hasher needs no length and cannot fail
-        if let Ok(mut hasher) = Hasher::new(&[Algorithm::Sha256], None)
-            && crate::format::jinja::is_template(text.as_bytes())
-            && self.room(self.templates.len())
-        {
-            hasher.update(text.as_bytes());
-            self.templates.extend(hasher.finish().get(Algorithm::Sha256).map(|digest| (place, digest.to_string())));
+        if crate::format::jinja::is_template(text.as_bytes()) && self.room(self.templates.len()) {
+            self.templates.insert((place, Digest::sha256([text.as_bytes()]).to_string()));
         }
     }
     /// Notes a reference to code.

@@ -2,7 +2,7 @@
 
 use crate::budget::{Budget, Limits};
 use crate::container::zip;
-use crate::digest::{Algorithm, Hasher};
+use crate::digest::Digest;
 use crate::format::detect::{self, Kind};
 use crate::format::tensor::TensorInfo;
 use crate::format::{gguf, npy, safetensors};
@@ -79,13 +79,8 @@ pub fn outline(tensors: &[TensorInfo]) -> Tensors {
     let mut lines: Vec<String> =
         tensors.iter().map(|t| format!("{:?}\t{}\t{:?}\n", t.name, t.dtype, t.shape)).collect();
     lines.sort_unstable();
-    // without sha1-git a hasher needs no length and cannot fail
-    let digest = Hasher::new(&[Algorithm::Sha256], None).ok().and_then(|mut hasher| {
-        lines.iter().for_each(|line| hasher.update(line.as_bytes()));
-        hasher.finish().get(Algorithm::Sha256)
-    });
     let count = u64::try_from(tensors.len()).unwrap_or(u64::MAX);
-    Tensors { count, outline: digest.map(|digest| digest.to_string()).unwrap_or_default() }
+    Tensors { count, outline: Digest::sha256(lines.iter().map(|line| line.as_bytes())).to_string() }
 }
 
 /// True for two names of one element type: `BF16` of safetensors is torch's `bfloat16`.

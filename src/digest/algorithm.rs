@@ -1,5 +1,6 @@
 //! The algorithms by name, and the values they yield.
 
+use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -93,6 +94,14 @@ impl Digest {
         bytes.get_mut(..value.len())?.copy_from_slice(value);
         let len = u8::try_from(value.len()).ok().filter(|len| *len > 0)?;
         Some(Digest { bytes, len })
+    }
+
+    /// The SHA-256 of bytes in memory, given part by part.
+    pub fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        let found = parts.into_iter().fold(sha2::Sha256::new(), |hasher, part| hasher.chain_update(part)).finalize();
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&found);
+        Digest { bytes, len: 32 }
     }
 
     /// Reads hex in either case; `None` if it is not hex of 1 to 64 bytes.

@@ -2,8 +2,8 @@
 
 use super::der::{self, BIT_STRING, Der, OID, SEQUENCE};
 use super::pem;
+use crate::digest::Digest;
 use aws_lc_rs::signature::{self as lc, EcdsaVerificationAlgorithm, UnparsedPublicKey};
-use sha2::Digest as _;
 
 pub(super) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 
@@ -123,7 +123,7 @@ impl PublicKey {
     }
     /// The name of the key in bundles: SHA-256 of its canonical PEM, in lower-case hex.
     pub fn hint(&self) -> String {
-        data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(self.pem()))
+        Digest::sha256([self.pem().as_bytes()]).to_string()
     }
     /// The name of its curve and hash in bundles of before version 1.1.
     pub(super) fn details(&self) -> &'static str {
