@@ -41,6 +41,14 @@ def test_state_dicts(torch, tmp_path, how):
     loaded["w"] += 1  # what was loaded is an ordinary tensor
 
 
+def test_progress_is_told(torch, tmp_path):
+    torch.save({"w": torch.ones(300_000)}, path := tmp_path / "weights.pt")
+    told = []
+    mverify.torch.load(path, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (path.stat().st_size,) * 2
+    assert mverify.torch.load(path, progress=True)["w"].sum() == 300_000
+
+
 def test_only_weights_only(torch, tmp_path, evil):
     torch.save({"w": torch.ones(3)}, path := tmp_path / "weights.pt")
     assert mverify.torch.load(path, weights_only=True)["w"].sum() == 3
