@@ -19,6 +19,7 @@
 //! # Ok::<(), mverify::Error>(())
 //! ```
 
+mod fill;
 mod handle;
 mod memory;
 mod mode;
@@ -31,6 +32,7 @@ mod snapshot;
 mod tensors;
 mod verity;
 
+pub use fill::{Filled, Reading};
 pub use handle::VerifiedFile;
 pub use mode::{Mode, Options};
 #[cfg(feature = "trust")]

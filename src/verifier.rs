@@ -65,6 +65,7 @@ pub struct Verifier {
 pub struct Builder {
     settings: Settings,
     algorithms: Vec<Algorithm>,
+    as_needed: bool,
     sharding: Option<Sharding>,
     fail_on: Severity,
     required: Vec<Proof>,
@@ -89,6 +90,12 @@ impl Builder {
     /// Digests to compute; none at all scans without hashing.
     pub fn digests(mut self, algorithms: &[Algorithm]) -> Self {
         self.algorithms = algorithms.to_vec();
+        self
+    }
+    /// Computes no digest of a file but those that something expects of it (default: no). For loaders, which have no use
+    /// for digests in the report.
+    pub fn digests_as_needed(mut self, as_needed: bool) -> Self {
+        self.as_needed = as_needed;
         self
     }
     /// Also computes digests of equal parts ([`Artifact::shards`], the last of them; default: no).
@@ -245,6 +252,7 @@ impl Verifier {
         Builder {
             settings: Settings::default(),
             algorithms: vec![Algorithm::Sha256],
+            as_needed: false,
             sharding: None,
             fail_on: Severity::High,
             required: Vec::new(),
@@ -412,7 +420,8 @@ impl Verifier {
     }
 
     fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
-        let mut algorithms = self.how.algorithms.clone();
+        let spare = self.how.as_needed && !self.how.policy.needs_digests() && self.how.baseline.is_none();
+        let mut algorithms = if spare { Vec::new() } else { self.how.algorithms.clone() };
         algorithms.extend(expected.algorithms(path));
         let mut shards = expected.shardings(path);
         shards.extend(self.how.sharding);

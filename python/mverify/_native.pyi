@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from typing import Any, final
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "check_bytes",
     "open",
     "open_tensors",
+    "read_tensors",
     "snapshot",
     "validate",
 ]
@@ -18,6 +20,9 @@ def check_bytes(name: str, bytes: bytes | bytearray, options: dict[str, Any]) ->
 def validate(options: dict[str, Any]) -> None: ...
 def open(path: str | os.PathLike[str], options: dict[str, Any]) -> Handle: ...
 def open_tensors(path: str | os.PathLike[str], options: dict[str, Any]) -> Tensors: ...
+def read_tensors(
+    path: str | os.PathLike[str], make: Callable[[int], Any], options: dict[str, Any]
+) -> tuple[Any, list[tuple[str, str, list[int], int, int]]]: ...
 def snapshot(path: str | os.PathLike[str], options: dict[str, Any]) -> Snapshot: ...
 
 @final

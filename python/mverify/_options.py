@@ -113,8 +113,9 @@ def _bar() -> Progress:
     return show
 
 
-def native(given: Options) -> dict[str, Any]:
-    """The options as the native module wants them: every key, in one form."""
+def native(given: Options, digests: bool = True) -> dict[str, Any]:
+    """The options as the native module wants them: every key, in one form. Without `digests` none is computed but those
+    that something expects."""
     unknown = sorted(set(given) - NAMES)
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]!r}: expected some of {', '.join(sorted(NAMES))}")
@@ -150,6 +151,7 @@ def native(given: Options) -> dict[str, Any]:
         "discover": bool(get("discover", True)),
         "owner": os.geteuid() if get("strict_perms", False) else None,
         "threads": threads,
+        "digests": digests,
         "mode": get("mode", "sealed"),
         "memory": get("memory"),
         "directory": _path("directory", get("directory")),

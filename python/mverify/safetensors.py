@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _native, _options
-from ._file import open
+from . import _memory, _native, _options
+from ._file import to_load
 from ._report import Report
 
 if TYPE_CHECKING:
@@ -21,13 +21,18 @@ __all__ = ["load_file", "load_sharded", "safe_open"]
 def load_file(filename: Path, device: Any = "cpu", **options: Unpack[Options]) -> dict[str, Any]:
     """Verifies a file and loads its tensors, as `safetensors.torch.load_file` does.
 
-    The file is read once, into the memory that the tensors then use (mode "sealed"): its bytes are hashed there.
+    The file is read once, into memory of this process that its tensors then use, and verified there; `memory` bounds it.
+    In the modes "private", "lease" and "verity" it is loaded from the file that the mode keeps.
 
     Takes the options of `mverify.open`. Raises Rejected, NotProven, UsageError, OSError, and what safetensors raises.
     """
+    if options.get("mode", "sealed") == "sealed" and _memory.takes(device):
+        loaded = _memory.load(filename, _options.native(options, digests=False))
+        if loaded is not None:
+            return loaded
     from safetensors.torch import load_file as load
 
-    with open(filename, **options) as verified:
+    with to_load(filename, options) as verified:
         tensors: dict[str, Any] = load(verified.path, device=device)
         verified.settle()
     return tensors
@@ -66,7 +71,7 @@ class safe_open:
     def __init__(self, filename: Path, framework: str = "pt", device: Any = "cpu", **options: Unpack[Options]) -> None:
         import safetensors
 
-        self._tensors = _native.open_tensors(os.fspath(filename), _options.native(options))
+        self._tensors = _native.open_tensors(os.fspath(filename), _options.native(options, digests=False))
         self._how = {"framework": framework, "device": device}
         try:
             path = self._tensors.path()

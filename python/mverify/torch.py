@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native, _options
 from ._errors import UsageError, refuse
-from ._file import open
+from ._file import to_load
 from ._report import Report
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
     options.setdefault("torch", version)
     if not isinstance(f, (str, os.PathLike)):
         return torch.load(_read(f, options), map_location=map_location, weights_only=True, **rest)
-    with open(f, **options) as verified:
+    with to_load(f, options) as verified:
         if os.fspath(f).endswith(".safetensors") and _numbers(version) >= (2, 13):
             from safetensors.torch import load_file  # as torch.load does, by the name
 

@@ -9,7 +9,9 @@
 
 use pyo3::prelude::*;
 
+mod fill;
 mod handle;
+mod memory;
 mod options;
 mod raise;
 mod run;
@@ -18,6 +20,8 @@ mod tensors;
 
 #[pymodule(name = "_native")]
 mod native {
+    #[pymodule_export]
+    use super::fill::read_tensors;
     #[pymodule_export]
     use super::handle::{Handle, open};
     #[pymodule_export]

@@ -46,6 +46,8 @@ pub struct Options {
     /// The user who must own the files, where access is looked at.
     owner: Option<u32>,
     threads: usize,
+    /// Digests for the report, or only those that something expects.
+    digests: bool,
     mode: String,
     memory: Option<u64>,
     directory: Option<PathBuf>,
@@ -62,7 +64,12 @@ pub struct Demands {
 }
 
 impl Options {
-    /// The verifier that these options describe. `threads` counts where the options leave it open.
+    /// Threads that the call may use; `open` where the options leave that open.
+    pub fn threads(&self, open: usize) -> usize {
+        if self.threads == 0 { open } else { self.threads }
+    }
+
+    /// The verifier that these options describe, with so many threads.
     pub fn demands(&self, threads: usize, stop: &Stop) -> PyResult<Demands> {
         let now = now();
         let policy = self.policy()?;
@@ -73,8 +80,9 @@ impl Options {
             .policy(policy, now)
             .limits(bounds)
             .digests(&[Algorithm::Sha256])
+            .digests_as_needed(!self.digests)
             .discover(self.discover)
-            .threads(if self.threads == 0 { threads } else { self.threads })
+            .threads(threads)
             .stop(stop.clone());
         if let Some(name) = &self.fail_on {
             builder = builder.fail_on(one_of("fail_on", name, Severity::ALL, Severity::name)?);

@@ -30,6 +30,8 @@ const MOST_THREADS: usize = 16;
 pub struct Work {
     /// The verifier.
     pub verifier: Verifier,
+    /// Threads that this call may use.
+    pub threads: usize,
     stop: Stop,
     timeout: Option<Duration>,
     one: bool,
@@ -42,8 +44,9 @@ impl Work {
             paths.iter().all(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() < SMALL));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let stop = Stop::default();
-        let Demands { verifier, timeout } = options.demands(if small { 1 } else { cores.min(MOST_THREADS) }, &stop)?;
-        Ok(Work { verifier, stop, timeout, one: options.pins_one_file() })
+        let threads = options.threads(if small { 1 } else { cores.min(MOST_THREADS) });
+        let Demands { verifier, timeout } = options.demands(threads, &stop)?;
+        Ok(Work { verifier, threads, stop, timeout, one: options.pins_one_file() })
     }
 
     /// The report on everything under `paths`.

@@ -1,0 +1,150 @@
+//! Verification in memory of the caller's own: the file is read once, into the memory that its tensors then use, and
+//! verified there. What nobody else can reach needs no seal.
+
+use super::mode::Options;
+use super::refusal::{LoadError, accept};
+use super::sealed;
+use crate::digest::Watch;
+use crate::error::Error;
+use crate::manifest::expected::Expectations;
+use crate::report::Report;
+use crate::source::{Changed, FileSource, Reach, ReadAt, View};
+use crate::verifier::Verifier;
+use crate::walk::Item;
+use crate::{format::tensor::TensorInfo, inspect};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// Bytes that are read between two questions whether to stop.
+const PIECE: usize = 4 << 20;
+
+/// Files below this length are read by one thread.
+const SEVERAL_FROM: u64 = 32 << 20;
+
+/// A safetensors file that is about to be read into memory.
+#[derive(Debug)]
+pub struct Reading<'v> {
+    verifier: &'v Verifier,
+    source: FileSource,
+    path: PathBuf,
+}
+
+/// What was read: the report that let it through, and the tensors, whose ranges are those of the memory.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// The report; its verdict is ok.
+    pub report: Report,
+    /// The tensors, sorted by name.
+    pub tensors: Vec<TensorInfo>,
+}
+
+impl Verifier {
+    /// Opens a safetensors file to be read into memory and verified there. `options` bound the memory as they do for
+    /// sealed copies.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn reading(&self, path: impl AsRef<Path>, options: &Options) -> Result<Reading<'_>, LoadError> {
+        let path = path.as_ref();
+        let source = FileSource::open(path, &self.opening(true))?;
+        sealed::fits(ReadAt::len(&source), options)?;
+        Ok(Reading { verifier: self, source, path: path.to_owned() })
+    }
+}
+
+impl Reading<'_> {
+    /// Bytes of memory that it needs.
+    pub fn len(&self) -> u64 {
+        ReadAt::len(&self.source)
+    }
+
+    /// True if the file has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the data of the tensors seems to start. Nothing is proven yet: it is for choosing an alignment.
+    pub fn data_start(&self) -> u64 {
+        let mut header = [0; 8];
+        let read = self.source.read_at(0, &mut header);
+        read.map_or(8, |()| u64::from_le_bytes(header).saturating_add(8).min(self.len()))
+    }
+
+    /// Reads the file into `memory`, which has its length and which nobody else can write to, and verifies it there;
+    /// `threads` read at once. On an error `memory` holds zeros.
+    ///
+    /// # Errors
+    /// [`LoadError`], also for a file of another format.
+    pub fn fill(self, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> Result<Filled, LoadError> {
+        let filled = self.try_fill(memory, threads, watch);
+        if filled.is_err() {
+            memory.fill(0);
+        }
+        filled
+    }
+
+    fn try_fill(&self, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> Result<Filled, LoadError> {
+        let Reading { verifier, source, path } = self;
+        if memory.len() as u64 != self.len() {
+            return Err(Error::Usage(format!("the memory has {} bytes, the file {}", memory.len(), self.len())).into());
+        }
+        read(source, memory, threads, watch).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => super::stopped(verifier, path),
+            io::ErrorKind::UnexpectedEof => Error::Changed { path: path.clone() }.into(),
+            _ if Changed::is(&error) => Error::Changed { path: path.clone() }.into(),
+            _ => Error::Io { path: path.clone(), doing: "read", source: error }.into(),
+        })?;
+        let memory: &[u8] = memory;
+        let mut items = vec![Item::File(path.clone(), Reach::Anywhere)];
+        let expected: Expectations = verifier.gather(std::slice::from_ref(path), &mut items);
+        let mut report = Report::default();
+        report.push(verifier.verify_source(path, &memory, &expected, watch));
+        for item in items {
+            // what is expected and not there
+            if let Item::Problem(path, finding) = item {
+                report.push(verifier.refused(&path, finding, &expected));
+            }
+        }
+        let report = accept(report)?;
+        let format = report.artifacts.first().map_or("unknown", |artifact| artifact.format);
+        let tensors = match format {
+            "safetensors" => inspect::tensors(&View::new(&memory), format, verifier.limits()),
+            _ => None,
+        };
+        match tensors {
+            Some(tensors) => Ok(Filled { report, tensors }),
+            None => Err(Error::Usage(format!("{}: it is {format}, not safetensors", path.display())).into()),
+        }
+    }
+}
+
+/// Fills `memory` from the start of the file. The threads end with the call.
+fn read(source: &FileSource, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> io::Result<()> {
+    let threads = if (memory.len() as u64) < SEVERAL_FROM { 1 } else { threads.max(1) };
+    let pieces = Mutex::new(memory.chunks_mut(PIECE).enumerate());
+    let work = || -> io::Result<()> {
+        loop {
+            let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, piece)) = next else { return Ok(()) };
+            if watch.cancelled() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            crate::source::read_exact_at(source.file(), piece, number as u64 * PIECE as u64)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| std::thread::Builder::new().spawn_scoped(scope, work)).collect();
+        let mut result = work();
+        for other in others.into_iter().flatten() {
+            let ended = other.join().unwrap_or_else(|_| Err(io::Error::other("a thread of mverify failed")));
+            result = result.and(ended);
+        }
+        result
+    })
+}
+
+#[cfg(test)]
+#[path = "fill_tests.rs"]
+mod tests;
