@@ -63,11 +63,17 @@ def load(filename: Path, options: dict[str, Any]) -> dict[str, Any] | None:
     return tensors
 
 
-def _make(size: int) -> mmap.mmap:
+def _make(size: int) -> tuple[mmap.mmap, Any, int]:
+    """Memory of at least `size` bytes, what keeps it in place, and its address."""
+    import ctypes
+
     try:
         memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
-        raise NotProven(f"there is no memory for {size} bytes: {error.strerror}; other modes are private, lease, verity")
+        raise NotProven(
+            f"there is no memory for {size} bytes: {error.strerror}; other modes are private, lease, verity"
+        ) from None
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
-    return memory
+    keeper = ctypes.c_char.from_buffer(memory)
+    return memory, keeper, ctypes.addressof(keeper)

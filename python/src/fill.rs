@@ -23,17 +23,19 @@ pub fn read_tensors(
 ) -> PyResult<(Py<PyAny>, Vec<Place>)> {
     let keeping = options.keeping()?;
     let work = Work::new(&options, std::slice::from_ref(&path))?;
-    let reading = work.verifier.reading(&path, &keeping).map_err(|error| raise::refused(py, &error))?;
+    let reading = work.verifier.read_into_memory(&path, &keeping).map_err(|error| raise::refused(py, &error))?;
     let skip = reading.data_start().next_multiple_of(ALIGNMENT) - reading.data_start();
-    let object = make.call1((reading.len() + skip,))?;
-    let mut memory = Memory::of(&object)?;
+    let size = usize::try_from(reading.len() + skip)?;
+    let (object, keeper, address): (Py<PyAny>, Py<PyAny>, usize) = make.call1((size,))?.extract()?;
+    let mut memory = Memory::of(keeper, address, size)?;
     let filled = watched(py, options.progress.as_ref(), &work, |watch| {
         let bytes = memory.bytes().get_mut(usize::try_from(skip).unwrap_or(usize::MAX)..).unwrap_or_default();
         reading.fill(bytes, work.threads, watch)
     })?;
     let filled = filled.map_err(|error| raise::refused(py, &error))?;
-    let places = filled.tensors.into_iter().map(|tensor| {
-        (tensor.name, tensor.dtype, tensor.shape, tensor.range.start + skip, tensor.range.end + skip)
-    });
-    Ok((object.unbind(), places.collect()))
+    let places = filled
+        .tensors
+        .into_iter()
+        .map(|tensor| (tensor.name, tensor.dtype, tensor.shape, tensor.range.start + skip, tensor.range.end + skip));
+    Ok((object, places.collect()))
 }

@@ -46,7 +46,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn reading(&self, path: impl AsRef<Path>, options: &Options) -> Result<Reading<'_>, LoadError> {
+    pub fn read_into_memory(&self, path: impl AsRef<Path>, options: &Options) -> Result<Reading<'_>, LoadError> {
         let path = path.as_ref();
         let source = FileSource::open(path, &self.opening(true))?;
         sealed::fits(ReadAt::len(&source), options)?;

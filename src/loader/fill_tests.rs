@@ -10,7 +10,7 @@ fn model(elements: usize) -> Vec<u8> {
 }
 
 fn filled(path: &Path, verifier: &Verifier, threads: usize) -> (Vec<u8>, Result<Filled, LoadError>) {
-    let reading = verifier.reading(path, &Options::default()).unwrap();
+    let reading = verifier.read_into_memory(path, &Options::default()).unwrap();
     let mut memory = vec![1; reading.len() as usize];
     let filled = reading.fill(&mut memory, threads, &());
     (memory, filled)
@@ -24,7 +24,10 @@ fn memory_holds_what_was_verified_or_zeros() {
     for (elements, threads) in [(0, 1), (5, 4), (40 << 20, 1), (40 << 20, 3)] {
         let bytes = model(elements);
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(verifier.reading(&path, &Options::default()).unwrap().data_start(), (bytes.len() - elements) as u64);
+        assert_eq!(
+            verifier.read_into_memory(&path, &Options::default()).unwrap().data_start(),
+            (bytes.len() - elements) as u64
+        );
         let (memory, filled) = filled(&path, &verifier, threads);
         let filled = filled.unwrap();
         assert!(memory == bytes, "{elements} {threads}");
@@ -46,11 +49,11 @@ fn what_is_no_safetensors_file_or_changes_is_an_error() {
     std::fs::write(&path, "{}").unwrap();
     assert!(filled(&path, &verifier, 1).1.is_err());
     std::fs::write(&path, model(100)).unwrap();
-    let reading = verifier.reading(&path, &Options::default()).unwrap();
+    let reading = verifier.read_into_memory(&path, &Options::default()).unwrap();
     let mut memory = vec![0; reading.len() as usize];
     std::fs::write(&path, model(50)).unwrap();
     assert!(matches!(reading.fill(&mut memory, 1, &()), Err(LoadError::Error(Error::Changed { .. }))));
-    let reading = verifier.reading(&path, &Options::default()).unwrap();
+    let reading = verifier.read_into_memory(&path, &Options::default()).unwrap();
     assert!(reading.fill(&mut [0; 3], 1, &()).is_err());
-    assert!(verifier.reading(&path, &Options::default().memory(10)).is_err());
+    assert!(verifier.read_into_memory(&path, &Options::default().memory(10)).is_err());
 }
