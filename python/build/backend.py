@@ -21,6 +21,7 @@ from maturin import (  # noqa: F401  the hooks that need nothing of ours
 
 HERE = Path(__file__).resolve().parent.parent
 CARGO = os.environ.get("CARGO", "cargo")
+PLATFORM = os.environ.get("MVERIFY_WHEEL_PLATFORM")  # as in manylinux_2_35; else the wheel is for this machine
 PROFILE = os.environ.get("MVERIFY_WHEEL_PROFILE", "release")  # tests build with dev, which they have anyway
 SCRIPTS = HERE / "mverify.data" / "scripts"
 SCRIPTS.mkdir(parents=True, exist_ok=True)  # maturin looks for it also where only metadata is asked for
@@ -37,7 +38,8 @@ def _command() -> None:
 
 
 def _settings(settings):
-    return {"build-args": f"--locked --profile {PROFILE}", **(settings or {})}
+    platform = f" --compatibility {PLATFORM}" if PLATFORM else ""
+    return {"build-args": f"--locked --profile {PROFILE}{platform}", **(settings or {})}
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
