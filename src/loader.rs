@@ -165,19 +165,29 @@ fn hold(
     };
     let mut items = vec![Item::File(path.to_owned(), Reach::Anywhere)];
     let expected = verifier.gather(&[path.to_owned()], &mut items);
-    let mut report = Report::default();
-    report.push(verifier.verify_source(path, &readable, &expected, watch));
-    for item in items {
-        // what is expected and not there
-        if let Item::Problem(path, finding) = item {
-            report.push(verifier.refused(&path, finding, &expected));
-        }
-    }
-    let report = accept(report)?;
+    let artifact = verifier.verify_source(path, &readable, &expected, watch);
+    let report = concluded(verifier, artifact, items, &expected)?;
     let len = readable.len();
     let file = VerifiedFile::new(readable.into_file(), len, keeper, report);
     file.settle()?;
     Ok(file)
+}
+
+/// The report on a file, if all of it is proven, what is expected and not there included.
+fn concluded(
+    verifier: &Verifier,
+    artifact: Artifact,
+    items: Vec<Item>,
+    expected: &Expectations,
+) -> Result<Report, LoadError> {
+    let mut report = Report::default();
+    report.push(artifact);
+    for item in items {
+        if let Item::Problem(path, finding) = item {
+            report.push(verifier.refused(&path, finding, expected));
+        }
+    }
+    accept(report)
 }
 
 /// The answer where [`Watch::cancelled`] said so.

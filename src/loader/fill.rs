@@ -2,20 +2,19 @@
 //! verified there. What nobody else can reach needs no seal.
 
 use super::mode::Options;
-use super::refusal::{LoadError, accept};
+use super::refusal::LoadError;
 use super::sealed;
 use crate::digest::Watch;
 use crate::error::Error;
-use crate::manifest::expected::Expectations;
+use crate::format::tensor::TensorInfo;
+use crate::inspect;
 use crate::report::Report;
 use crate::source::{Changed, FileSource, Reach, ReadAt, View};
 use crate::verifier::Verifier;
 use crate::walk::Item;
-use crate::{format::tensor::TensorInfo, inspect};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are read between two questions whether to stop.
 const PIECE: usize = 4 << 20;
@@ -98,16 +97,9 @@ impl Reading<'_> {
         })?;
         let memory: &[u8] = memory;
         let mut items = vec![Item::File(path.clone(), Reach::Anywhere)];
-        let expected: Expectations = verifier.gather(std::slice::from_ref(path), &mut items);
-        let mut report = Report::default();
-        report.push(verifier.verify_source(path, &memory, &expected, watch));
-        for item in items {
-            // what is expected and not there
-            if let Item::Problem(path, finding) = item {
-                report.push(verifier.refused(&path, finding, &expected));
-            }
-        }
-        let report = accept(report)?;
+        let expected = verifier.gather(std::slice::from_ref(path), &mut items);
+        let artifact = verifier.verify_source(path, &memory, &expected, watch);
+        let report = super::concluded(verifier, artifact, items, &expected)?;
         let format = report.artifacts.first().map_or("unknown", |artifact| artifact.format);
         let tensors = match format {
             "safetensors" => inspect::tensors(&View::new(&memory), format, verifier.limits()),

@@ -2,14 +2,13 @@
 //! BLAKE3 digest, with an outboard beside it): a tensor costs the shards that it lies in.
 
 use super::mode::Options;
-use super::refusal::{LoadError, accept};
+use super::refusal::LoadError;
 use super::tensors::VerifiedTensors;
 use super::{open, sealed};
 use crate::digest::{Algorithm, Watch};
 use crate::error::Error;
 use crate::manifest::expected::Claimed;
 use crate::manifest::range::VerifiedRange;
-use crate::report::Report;
 use crate::source::{FileSource, Reach, ReadAt};
 use crate::trust::OUTBOARD;
 use crate::verifier::Verifier;
@@ -64,23 +63,14 @@ fn partly(verifier: &Verifier, path: &Path) -> Result<Option<VerifiedTensors>, L
         }
         _ => return Ok(None),
     };
-    let mut report = Report::default();
-    let range = match range {
+    let (range, artifact) = match range {
         Ok(range) => {
-            report.push(verifier.verify_partly(path, &range, &by, &expected));
-            Some(range)
+            let artifact = verifier.verify_partly(path, &range, &by, &expected);
+            (Some(range), artifact)
         }
-        Err(error) => {
-            report.push(verifier.refused(path, error.finding(), &expected));
-            None
-        }
+        Err(error) => (None, verifier.refused(path, error.finding(), &expected)),
     };
-    for item in items {
-        if let Item::Problem(path, finding) = item {
-            report.push(verifier.refused(&path, finding, &expected));
-        }
-    }
-    let report = accept(report)?;
+    let report = super::concluded(verifier, artifact, items, &expected)?;
     let format = report.artifacts.first().map_or("unknown", |artifact| artifact.format);
     match range {
         Some(range) if format == "safetensors" => {
