@@ -24,7 +24,11 @@ def test_ctrl_c_ends_it(tmp_path, call, size):
     path = tmp_path / "big.bin"
     with open(path, "wb") as file:
         file.truncate(size)
-    code = f"import mverify; print('go', flush=True); mverify.{call.format(path=str(path))}"
+    code = (
+        # a shell that runs the tests in the background has SIGINT ignored, and children inherit that
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"import mverify; print('go', flush=True); mverify.{call.format(path=str(path))}"
+    )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "go\n"
     time.sleep(0.3)
