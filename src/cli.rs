@@ -19,6 +19,7 @@ mod sign;
 mod since;
 mod through;
 mod verify;
+mod way;
 
 use anyhow::Context;
 use args::{Cli, Command};

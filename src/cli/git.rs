@@ -7,6 +7,7 @@
 //! monitors, filters, lazy fetching and replaced objects are off, the revision is no option, and what git was told not to
 //! look at counts as changed. Whatever git cannot answer is an error, never an empty answer.
 
+use super::way::Way;
 use anyhow::{Context, Result, bail, ensure};
 use mverify::report::plain;
 use std::collections::{BTreeSet, HashMap};
@@ -48,8 +49,16 @@ pub struct Changes {
     changed: BTreeSet<PathBuf>,
     /// Directories below it under which everything counts as changed: repositories within the repository.
     nested: BTreeSet<PathBuf>,
-    /// Canonical directories that were asked for.
-    directories: HashMap<PathBuf, Option<PathBuf>>,
+    /// Directories that were asked for.
+    directories: HashMap<PathBuf, Option<Directory>>,
+}
+
+/// A directory as it was resolved.
+#[derive(Clone, Debug)]
+struct Directory {
+    canonical: PathBuf,
+    /// A link on the way to it changed.
+    led_elsewhere: bool,
 }
 
 impl Changes {
@@ -131,19 +140,18 @@ impl Changes {
         Ok(changes)
     }
 
-    /// True if a file changed: itself, or what its links lead to. What lies outside of the working tree did.
+    /// True if a file changed: itself, a link on the way to it, or what its links lead to. What lies outside of the
+    /// working tree did.
     pub fn has(&mut self, path: &Path) -> bool {
-        let Some(below) = self.below(path) else { return true };
-        if self.names(&below) {
+        let (Some(directory), Some(below)) = (self.directory(path), self.below(path)) else { return true };
+        if directory.led_elsewhere || self.names(&below) {
             return true;
         }
         if !std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
             return false;
         }
-        match std::fs::canonicalize(path) {
-            Ok(target) => target.strip_prefix(&self.root).map_or(true, |target| self.names(target)),
-            Err(_) => true,
-        }
+        let Some(way) = Way::along(path) else { return true };
+        self.redirects(&way) || way.place.strip_prefix(&self.root).map_or(true, |target| self.names(target))
     }
 
     /// True if a file that says something changed; one that lies outside of the working tree did not.
@@ -172,20 +180,32 @@ impl Changes {
         self.changed.contains(below) || below.ancestors().any(|above| self.nested.contains(above))
     }
 
+    /// True if a link on the way changed. What leads to the working tree from outside does not count; what leads out of it
+    /// cannot be compared.
+    fn redirects(&self, way: &Way) -> bool {
+        let links = way.links.iter().map(|link| link.strip_prefix(&self.root));
+        let mut within = links.skip_while(|link| link.is_err());
+        within.any(|link| link.map_or(true, |link| self.names(link)))
+    }
+
     fn below(&mut self, path: &Path) -> Option<PathBuf> {
+        let directory = self.directory(path)?;
+        Some(directory.canonical.join(path.file_name()?).strip_prefix(&self.root).ok()?.to_owned())
+    }
+
+    /// The directory that a path lies in.
+    fn directory(&mut self, path: &Path) -> Option<Directory> {
         let parent = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let canonical = match self.directories.get(parent) {
-            Some(known) => known.clone(),
-            None => {
-                let canonical = std::fs::canonicalize(parent).ok();
-                self.directories.insert(parent.to_owned(), canonical.clone());
-                canonical
-            }
-        }?;
-        Some(canonical.join(path.file_name()?).strip_prefix(&self.root).ok()?.to_owned())
+        if let Some(known) = self.directories.get(parent) {
+            return known.clone();
+        }
+        let way = Way::along(parent);
+        let directory = way.map(|way| Directory { led_elsewhere: self.redirects(&way), canonical: way.place });
+        self.directories.insert(parent.to_owned(), directory.clone());
+        directory
     }
 }
 

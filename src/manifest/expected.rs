@@ -163,8 +163,8 @@ impl Claimed {
     }
 }
 
-/// The same weights in another format: the name of that file, and its tensors.
-type Twin = (String, Arc<Vec<TensorInfo>>);
+/// The same weights in another format: that file, and its tensors.
+type Twin = (PathBuf, Arc<Vec<TensorInfo>>);
 
 /// A file as it was found.
 #[derive(Clone, Copy, Debug)]
@@ -266,7 +266,7 @@ impl Expectations {
         self.shards.entry(path.to_owned()).or_default().push((source, tensors));
     }
     /// Says which tensors the twin of a file holds.
-    pub fn twin(&mut self, path: &Path, twin: &str, tensors: Arc<Vec<TensorInfo>>) {
+    pub fn twin(&mut self, path: &Path, twin: &Path, tensors: Arc<Vec<TensorInfo>>) {
         self.twins.entry(path.to_owned()).or_default().push((twin.to_owned(), tensors));
     }
     /// Says that a file was not met, and gives the finding that a source makes about it. `behind` a link to a directory
@@ -394,7 +394,8 @@ impl Expectations {
             findings.extend(finding);
         }
         for (twin, expected) in self.twins.get(found.path).into_iter().flatten() {
-            findings.extend(index::compare_twin(twin, expected, tensors));
+            let name = twin.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
+            findings.extend(index::compare_twin(&name, expected, tensors));
         }
     }
 

@@ -298,3 +298,46 @@ fn a_signature_that_is_gone_is_missed() {
     let run = r.check(&with);
     assert_ne!(run.code, 0, "{}", run.out);
 }
+
+#[test]
+fn links_that_lead_elsewhere() {
+    let Some(r) = Repository::new() else { return };
+    for (at, name) in [("v1", "a"), ("v2", "b")] {
+        r.write(&format!("store/{at}/w.safetensors"), &safetensors(name));
+    }
+    symlink("../store/v1", r.at("models/latest")).unwrap();
+    symlink("models/latest", r.at("current")).unwrap();
+    r.commit("Two versions");
+    let checked = |path: &str| r.checked(&["HEAD", path]);
+    assert_eq!(checked("current").1, [""; 0]);
+    // what lies there is as it was, and another of them is what is loaded
+    fs::remove_file(r.at("models/latest")).unwrap();
+    symlink("../store/v2", r.at("models/latest")).unwrap();
+    for path in ["current", "models/latest", "current/w.safetensors"] {
+        let (code, checked, _) = checked(path);
+        assert!(code == 0 && checked.len() == 1 && checked[0].ends_with("w.safetensors ok"), "{path}: {checked:?}");
+    }
+    assert_eq!(checked("store").1, [""; 0]);
+    r.commit("The other");
+    assert_eq!(checked("current").1, [""; 0]);
+    // a link of a file, by way of another
+    symlink("store/v1/w.safetensors", r.at("one.safetensors")).unwrap();
+    symlink("one.safetensors", r.at("two.safetensors")).unwrap();
+    r.commit("Links of files");
+    fs::remove_file(r.at("one.safetensors")).unwrap();
+    symlink("store/v2/w.safetensors", r.at("one.safetensors")).unwrap();
+    assert_eq!(checked("two.safetensors").1, ["two.safetensors ok"]);
+}
+
+#[test]
+fn twins_of_what_changed() {
+    let Some(r) = Repository::new() else { return };
+    r.write("models/a.bin", &safetensors("a"));
+    r.commit("The same twice");
+    assert_eq!(r.checked(&["HEAD"]).1, [""; 0]);
+    r.write("models/a.safetensors", &safetensors("other"));
+    r.git(&["add", "-A"]);
+    assert_eq!(r.checked(&["HEAD"]).1, ["./models/a.bin ok", "./models/a.safetensors ok"]);
+    let run = r.check(&["HEAD", "-v"]);
+    assert!(run.out.contains("IDX-004"), "{}", run.out);
+}

@@ -94,9 +94,8 @@ impl Gathering {
             let Ok(source) = reach.open(path, &options) else { continue };
             let Some(tensors) = inspect::tensors(&View::new(&source), "safetensors", limits) else { continue };
             let tensors = Arc::new(tensors);
-            let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
             for twin in twins {
-                self.expected.twin(&twin, &name, Arc::clone(&tensors));
+                self.expected.twin(&twin, path, Arc::clone(&tensors));
             }
         }
     }

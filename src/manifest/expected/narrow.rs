@@ -29,6 +29,12 @@ impl Expectations {
         });
         let noticed = [&self.notes, &self.origins].into_iter().filter_map(|notes| notes.get(path)).flatten();
         let noticed = noticed.into_iter().any(|finding| finding.rule.effect != Effect::Note);
-        self.missing.contains(path) || unlisted || lost || noticed || sources.any(|file| changed(file))
+        let mut twins = self.twins.get(path).into_iter().flatten();
+        self.missing.contains(path)
+            || unlisted
+            || lost
+            || noticed
+            || twins.any(|(twin, _)| changed(twin))
+            || sources.any(|file| changed(file))
     }
 }
