@@ -9,6 +9,7 @@ use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::manifest::hub;
 use mverify::manifest::lock::{Entry, Lock, Origin};
+use mverify::policy::glob::resolved;
 use mverify::report::text::{self, Style};
 use mverify::report::{Artifact, Summary, plain};
 use mverify::walk::{Item, walk};
@@ -104,7 +105,8 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     let expected = verifier.gather(std::slice::from_ref(&root), &mut items);
     let bars = Bars::new(args.common.quiet, &items, stop);
     let style = Style { color: colored(args.common.color), verbose: args.common.verbose };
-    let mut lock = Lock { origin, files: Vec::new() };
+    let below = if origin.is_none() && root.is_dir() { below(&root, &args.output) } else { None };
+    let mut lock = Lock { origin, root: below, files: Vec::new() };
     let (mut summary, mut unread) = (Summary::default(), 0_u64);
     let flow = verifier.verify_items(items, &expected, &bars, |artifact| {
         summary.add(&artifact);
@@ -144,6 +146,13 @@ fn place(path: &Path) -> Result<(PathBuf, Option<Origin>)> {
         Ok(None) => Ok((path.to_owned(), None)),
         Err(why) => bail!("{}: {why}", plain::path(path)),
     }
+}
+
+/// The directory from that of the lock, if it lies there.
+fn below(directory: &Path, lock: &Path) -> Option<PathBuf> {
+    let place = resolved(directory);
+    let below = place.strip_prefix(resolved(lock).parent()?).ok()?;
+    below.to_str().map(PathBuf::from)
 }
 
 fn entry(root: &Path, artifact: &Artifact) -> Option<Entry> {

@@ -37,7 +37,7 @@ fn locked(root: &Path) -> Verifier {
         let name = artifact.path.strip_prefix(root).unwrap().to_owned();
         Entry::of(artifact, name, false)
     });
-    let lock = Lock { origin: None, files: entries.flatten().collect() };
+    let lock = Lock { files: entries.flatten().collect(), ..Lock::default() };
     assert_eq!(lock.files.len(), 4);
     Verifier::builder().lock("mverify.lock", lock).require(crate::Proof::Manifest).build().unwrap()
 }

@@ -47,6 +47,9 @@ pub enum World {
     Named,
     /// It should name every loadable file beneath its directory.
     Open,
+    /// It is of another directory, and the user relies on it: loadable files beneath this one are not proven, unless
+    /// somebody else vouches for them whom the user trusts.
+    Elsewhere,
     /// What it does not name must not be there, unless no loader acts on it.
     Closed,
 }
@@ -228,6 +231,14 @@ impl Expectations {
         self.sources.push(source);
         self.sources.len() - 1
     }
+    /// Adds a source once more that says something else about files that it does not name.
+    pub fn another(&mut self, source: usize, world: World) -> usize {
+        let files = self.files.get(&source).cloned();
+        let another = self.sources.get(source).cloned().map(|source| self.source(Source { world, ..source }));
+        let another = another.unwrap_or(source);
+        self.files.extend(files.map(|file| (another, file)));
+        another
+    }
     /// Lets a source speak for all files beneath a directory.
     pub fn speaks_for(&mut self, source: usize, directory: &Path) {
         self.trees.entry(directory.to_owned()).or_default().push(source);
@@ -399,6 +410,12 @@ impl Expectations {
         }
     }
 
+    /// True if a claim is of somebody whom the user trusts, and about the content.
+    fn vouches(&self, source: usize, claim: &Claim) -> bool {
+        let trust = self.sources.get(source).map(|source| source.trust);
+        matches!(trust, Some(Trust::Pinned | Trust::Signed)) && !claim.digests.is_empty()
+    }
+
     /// What sources that speak for the whole directory say about a file that they do not name.
     fn uncovered(
         &self,
@@ -423,7 +440,14 @@ impl Expectations {
                     findings.push(Finding::new(&rules::NOT_COVERED, format!("{} does not list it", source.name)));
                     results.push(source.says(Status::NotCovered, None));
                 }
-                (World::Open, _) => {}
+                (World::Elsewhere, Some(Role::Loadable))
+                    if !claims.iter().any(|(by, claim)| self.vouches(*by, claim)) =>
+                {
+                    let message = format!("{} is of another directory, and does not pin it", source.name);
+                    findings.push(Finding::new(&rules::NOT_LOCKED, message));
+                    results.push(source.says(Status::NotCovered, None));
+                }
+                (World::Open | World::Elsewhere, _) => {}
                 (World::Closed, Some(Role::Inert)) => results.push(source.says(Status::NotCovered, None)),
                 (World::Closed, _) => {
                     let sha256 = found.digests.get(Algorithm::Sha256);

@@ -31,6 +31,9 @@ const WITHOUT_CAPABILITIES: u32 = 1;
 pub struct Lock {
     /// Where it came from, where that is known.
     pub origin: Option<Origin>,
+    /// The directory that it is of, from that of the lock; empty where they are one. `None` where that is not known: the
+    /// directory lies elsewhere, or the lock is of an older mverify.
+    pub root: Option<PathBuf>,
     /// The files, sorted by path, each path once.
     pub files: Vec<Entry>,
 }
@@ -123,6 +126,8 @@ struct HeadLine {
     hub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +176,11 @@ impl Lock {
             (Some(repo), Some(commit)) if is_commit(&commit) => Some(Origin { repo, commit }),
             _ => return Err(defect(1, "hub and commit stand together, the commit as 40 hex digits in lower case")),
         };
+        let root = match head.root.as_deref() {
+            None => None,
+            Some(".") => Some(PathBuf::new()),
+            Some(root) => Some(relative(PathBuf::from(root)).map_err(|why| defect(1, why))?),
+        };
         let mut files: Vec<Entry> = Vec::new();
         let mut ended = false;
         for (number, line) in lines {
@@ -190,7 +200,7 @@ impl Lock {
         if !ended {
             return Err(defect(files.len() + 1, "the last line has no end: the lock was cut off"));
         }
-        Ok(Lock { origin, files })
+        Ok(Lock { origin, root, files })
     }
 
     /// The text of the lock.
@@ -199,6 +209,7 @@ impl Lock {
             mverify_lock: if self.records() { VERSION } else { WITHOUT_CAPABILITIES },
             hub: self.origin.as_ref().map(|origin| origin.repo.clone()),
             commit: self.origin.as_ref().map(|origin| origin.commit.clone()),
+            root: self.root.as_deref().and_then(Path::to_str).map(|root| if root.is_empty() { "." } else { root }.to_owned()),
         };
         let mut text = line(&head);
         for entry in &self.files {
@@ -384,6 +395,17 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
+/// A path in its one spelling, if it leads down.
+fn relative(path: PathBuf) -> Result<PathBuf, String> {
+    let spelled: PathBuf = path.components().collect();
+    let normal = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let text = path.to_string_lossy();
+    if text.is_empty() || !normal || spelled.as_os_str() != path.as_os_str() || text.contains('\0') {
+        return Err(format!("the path {} is not relative and plain", shown(&text)));
+    }
+    Ok(path)
+}
+
 fn entry(number: usize, line: &[u8], version: u32) -> Result<Entry, Defect> {
     let file: FileLine = json(number, line)?;
     let recorded = Recorded { globals: file.globals, templates: file.templates, code: file.code };
@@ -399,11 +421,7 @@ fn entry(number: usize, line: &[u8], version: u32) -> Result<Entry, Defect> {
             .and_then(|bytes| super::discover::path_of(&bytes))
             .ok_or_else(|| defect(number, "path_base64 is not the path"))?,
     };
-    let spelled: PathBuf = path.components().collect();
-    let normal = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if path.as_os_str().is_empty() || !normal || spelled.as_os_str() != path.as_os_str() || file.path.contains('\0') {
-        return Err(defect(number, format!("the path {} is not relative and plain", shown(&file.path))));
-    }
+    let path = relative(path).map_err(|why| defect(number, why))?;
     let sha256 = Digest::from_hex(file.sha256.as_bytes()).filter(|digest| digest.to_string() == file.sha256);
     let Some(sha256) = sha256.filter(|digest| digest.as_bytes().len() == Algorithm::Sha256.size()) else {
         return Err(defect(number, "sha256 is not 64 hex digits in lower case"));
@@ -444,7 +462,7 @@ mod tests {
     }
 
     fn lock(files: &[(&str, u8)]) -> Lock {
-        Lock { origin: None, files: files.iter().map(|(path, content)| some(path, *content)).collect() }
+        Lock { root: Some("m/n".into()), files: files.iter().map(|(path, content)| some(path, *content)).collect(), ..Lock::default() }
     }
 
     #[test]
@@ -456,6 +474,9 @@ mod tests {
         let text = before.text();
         assert_eq!(Lock::parse(text.as_bytes()).unwrap(), before);
         assert_eq!(text.lines().count(), before.files.len() + 1);
+        before.root = Some(PathBuf::new());
+        assert!(before.text().contains(",\"root\":\".\"}"));
+        assert_eq!(Lock::parse(before.text().as_bytes()).unwrap(), before);
     }
 
     #[test]
@@ -480,6 +501,10 @@ mod tests {
             ("\"mverify_lock\":2", "\"mverify_lock\":1"),
             ("\"mverify_lock\":2", "\"mverify_lock\":2,\"commit\":\"main\""),
             ("}\n{\"path\":\"a\"", "}\n\n{\"path\":\"a\""),
+            ("\"root\":\"m/n\"", "\"root\":\"\""),
+            ("\"root\":\"m/n\"", "\"root\":\"../n\""),
+            ("\"root\":\"m/n\"", "\"root\":\"/n\""),
+            ("\"root\":\"m/n\"", "\"root\":\"m/\""),
         ] {
             let text = good.replacen(from, to, 1);
             assert_ne!(text, good, "{from}");
@@ -504,7 +529,7 @@ mod tests {
         let mut old = before.clone();
         old.files[0].capabilities = None;
         let text = old.text();
-        assert!(text.starts_with("{\"mverify_lock\":1}"), "{text}");
+        assert!(text.starts_with("{\"mverify_lock\":1,"), "{text}");
         assert_eq!(Lock::parse(text.as_bytes()).unwrap(), old);
         assert_eq!(words(&before, &old), ["capabilities are recorded now", "new capabilities: a: global a.B"]);
     }

@@ -69,6 +69,9 @@ rules! {
     NEW_CAPABILITY = "MV-INT-013" Medium Unvetted, "it can do more than was reviewed",
         why: "The lock records which globals the file names, which templates it carries and which code it refers to. This one is not among them: it came in after the review, or this mverify sees more than the one that wrote the lock.",
         todo: "Look at it (mverify diff, mverify inspect), then write the lock again with `mverify lock --update`.", fixture: "";
+    NOT_LOCKED = "MV-INT-014" Medium Unproven, "a file outside of the directory that the lock is of",
+        why: "You named a lock, and it pins another directory than the one that holds this file. Nothing that you trust says what the file should be.",
+        todo: "Lock the directory that you check, as in `mverify lock .`, name a lock of this file too, or check only what is locked.", fixture: "";
     OTHER_ORIGIN = "MV-INT-009" High Bad, "the files come from elsewhere than the lock says",
         why: "The lock names a repository of the hub, and these files lie in the cache of another one.",
         todo: "Load the repository that the lock names, or review the other and lock it.", fixture: "";

@@ -343,3 +343,65 @@ fn templates_and_references_to_code_are_reviewed_too() {
         "{new:?}"
     );
 }
+
+#[test]
+fn a_lock_knows_which_directory_it_is_of() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let put = |name: &str, tensor: &str| {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), safetensors(tensor)).unwrap();
+    };
+    put("models/a.safetensors", "a");
+    put("models/deep/b.safetensors", "b");
+    fs::write(at("README.md"), "# Models\n").unwrap();
+    let run = |args: &[&str]| mverify_in(home.path(), args, b"");
+    assert_eq!(run(&["lock", "models"]).code, 0);
+    assert_eq!(run(&["lock", "models", "--check"]).code, 0);
+    assert!(fs::read_to_string(at("mverify.lock")).unwrap().starts_with("{\"mverify_lock\":2,\"root\":\"models\"}\n"));
+    let lock = at("mverify.lock").to_str().unwrap().to_owned();
+    let below = |directory: &str, args: &[&str]| mverify_in(&at(directory), &[args, &["--lock", &lock]].concat(), b"");
+    for (directory, path) in [
+        ("", "."),
+        ("", "models"),
+        ("", "models/deep"),
+        ("", "models/deep/b.safetensors"),
+        ("models", "."),
+        ("models/deep", "."),
+        ("models/deep", ".."),
+        ("models/deep", "b.safetensors"),
+        ("models/deep", "../../"),
+    ] {
+        let run = below(directory, &[path, "--require=manifest"]);
+        assert_eq!(run.code, 0, "{path} from {directory}: {}{}", run.out, run.err);
+    }
+    assert_eq!(run(&["."]).code, 0, "one that merely lies there says the same");
+    // what lies around it, it does not cover; what was put into it, it refuses
+    put("other/c.safetensors", "c");
+    assert_eq!((run(&["."]).code, run(&[".", "--lock=mverify.lock"]).code), (0, 3));
+    assert_eq!(run(&["other/c.safetensors", "--lock=mverify.lock"]).code, 1, "it was named, and is not in the lock");
+    fs::remove_dir_all(at("other")).unwrap();
+    put("models/deep/c.safetensors", "c");
+    for path in [".", "models", "models/deep", "models/deep/c.safetensors"] {
+        let run = run(&[path, "--lock=mverify.lock"]);
+        assert!(run.code == 1 && run.out.contains("it was added"), "{path}: {}", run.out);
+    }
+    assert_eq!(run(&["."]).code, 1);
+    fs::remove_file(at("models/deep/c.safetensors")).unwrap();
+    put("models/deep/b.safetensors", "x");
+    for (directory, path) in [("", "."), ("", "models/deep"), ("models/deep", "."), ("models/deep", "b.safetensors")] {
+        let run = below(directory, &[path]);
+        assert!(run.code == 1 && run.out.contains("it changed"), "{path} from {directory}: {}", run.out);
+    }
+    fs::remove_file(at("models/deep/b.safetensors")).unwrap();
+    for path in [".", "models", "models/deep"] {
+        let run = run(&[path, "--lock=mverify.lock"]);
+        assert!(run.code != 0 && run.out.contains("it is missing"), "{path}: {}", run.out);
+    }
+    // the same elsewhere, where the lock was not taken
+    put("models/deep/b.safetensors", "b");
+    let copy = tempfile::tempdir().unwrap();
+    assert!(Command::new("cp").arg("-r").arg(at("models")).arg(copy.path().join("m")).status().unwrap().success());
+    let run = check(&copy.path().join("m"), &lock);
+    assert_eq!(run.code, 0, "{}", run.out);
+}

@@ -6,9 +6,10 @@ use crate::finding::{Finding, shown};
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::hub;
 use crate::manifest::lock::{self, Lock};
+use crate::policy::glob::resolved;
 use crate::report::Trust;
 use crate::rule::integrity as rules;
-use crate::walk::{Item, or_here};
+use crate::walk::Item;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,11 +25,14 @@ impl Gathering {
                     self.expected.claim(source, item.path().to_owned(), Claim::default());
                 }
             }
+            let found = |root: &Path| root.is_dir().then(|| recorded(lock, path, root)).flatten();
+            let is_here = roots.iter().any(|root| found(root).is_some());
             for root in roots {
-                if root.is_dir() {
-                    self.locked_directory(source, lock, root, items);
-                } else {
-                    self.locked_file(source, lock, path, root);
+                match found(root) {
+                    _ if !root.is_dir() => self.locked_file(source, lock, path, root),
+                    Some((base, part)) => self.locked_part(source, lock, root, &base, &part),
+                    None if is_here => self.beside(source, root),
+                    None => self.locked_directory(source, lock, root, items),
                 }
             }
         }
@@ -68,14 +72,16 @@ impl Gathering {
                 (false, _) => Absent::Ignored,
             };
             self.expected.claim(source, path.clone(), Claim::default());
-            self.expected.speaks_for(source, directory);
-            self.entries(source, &lock, directory, absent);
+            let base = lock.root.iter().fold(directory.to_owned(), |base, root| down(&base, root));
+            self.expected.speaks_for(source, &base);
+            for entry in &lock.files {
+                self.claim(source, base.join(&entry.path), claim(entry), absent);
+            }
         }
     }
 
     fn lock_source(&mut self, path: &Path, lock: &Lock, trust: Trust) -> usize {
-        let name = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
-        let source = self.source(&name, trust, World::Closed);
+        let source = self.source(&file_name(path), trust, World::Closed);
         self.expected.lies_in(source, path);
         for entry in &lock.files {
             self.expected.content(source, entry.sha256, &entry.path.to_string_lossy());
@@ -85,11 +91,13 @@ impl Gathering {
 
     /// A lock speaks for a directory: every entry must be there, and nothing else.
     fn locked_directory(&mut self, source: usize, lock: &Lock, root: &Path, items: &[Item]) {
-        let (base, repo) = match (&lock.origin, hub::snapshot(root)) {
-            (_, Ok(Some(found))) if found.root == *root => (root.to_owned(), Some(found.origin.repo)),
-            (Some(origin), Ok(Some(found))) => (root.join("snapshots").join(&origin.commit), Some(found.origin.repo)),
-            (Some(origin), Err(_)) => (root.join("snapshots").join(&origin.commit), None),
-            _ => (part_of(lock, root).unwrap_or_else(|| root.to_owned()), None),
+        let whole = PathBuf::new();
+        let within = |origin: &lock::Origin| root.join("snapshots").join(&origin.commit);
+        let (base, part, repo) = match (&lock.origin, hub::snapshot(root)) {
+            (_, Ok(Some(found))) if found.root == *root => (root.to_owned(), whole, Some(found.origin.repo)),
+            (Some(origin), Ok(Some(found))) => (within(origin), whole, Some(found.origin.repo)),
+            (Some(origin), Err(_)) => (within(origin), whole, None),
+            _ => (root.to_owned(), part_of(lock, root).unwrap_or_default(), None),
         };
         if let (Some(origin), Some(repo)) = (&lock.origin, &repo)
             && origin.repo != *repo
@@ -99,39 +107,46 @@ impl Gathering {
                 self.expected.note(item.path(), Finding::new(&rules::OTHER_ORIGIN, &*message));
             }
         }
-        self.expected.speaks_for(source, root);
-        // of a part of what was locked only that part is expected
-        for entry in
-            lock.files.iter().filter(|entry| !root.starts_with(&base) || base.join(&entry.path).starts_with(root))
-        {
-            self.claim(source, base.join(&entry.path), claim(entry), Absent::Unmet);
-        }
-        if base != *root && !root.starts_with(&base) {
+        if base != *root {
+            self.expected.speaks_for(source, root);
             self.blobs(source, lock, &base);
+        }
+        self.locked_part(source, lock, root, &base, &part);
+    }
+
+    /// Of a `part` of what was locked, which begins at `base`, only that part is expected. What lies around it under `root`
+    /// the lock does not cover.
+    fn locked_part(&mut self, source: usize, lock: &Lock, root: &Path, base: &Path, part: &Path) {
+        self.expected.speaks_for(source, base);
+        for entry in &lock.files {
+            if let Ok(rest) = entry.path.strip_prefix(part) {
+                self.claim(source, base.join(rest), claim(entry), Absent::Unmet);
+            }
+        }
+        if base != root && lock.origin.is_none() {
+            self.beside(source, root);
         }
     }
 
-    /// A lock and one file: the file must be in it, by its place below the lock's own directory, or else by as much of its
+    /// The user relies on a lock that is not of this directory.
+    fn beside(&mut self, source: usize, root: &Path) {
+        let elsewhere = self.expected.another(source, World::Elsewhere);
+        self.expected.speaks_for(elsewhere, root);
+    }
+
+    /// A lock and one file: the file must be in it, by its place below the directory that the lock is of, or else by as much of its
     /// path as the lock lists.
     fn locked_file(&mut self, source: usize, lock: &Lock, lock_path: &Path, root: &Path) {
-        let (Some(directory), Some(name)) = (root.parent(), root.file_name()) else { return };
+        let Some(directory) = root.parent() else { return };
         self.expected.speaks_for(source, directory);
-        let place = (|| {
-            let home = fs::canonicalize(lock_path).ok()?;
-            let parent = fs::canonicalize(or_here(directory)).ok()?;
-            parent.join(name).strip_prefix(home.parent()?).ok().map(Path::to_owned)
-        })();
-        let whole = fs::canonicalize(or_here(directory));
-        let whole = whole.map_or_else(|_| root.to_owned(), |directory| directory.join(name));
+        let whole = resolved(root);
+        let place = fs::canonicalize(lock_path).ok().and_then(|home| {
+            let base = down(home.parent()?, lock.root.as_deref().unwrap_or(Path::new("")));
+            whole.strip_prefix(base).ok().map(Path::to_owned)
+        });
         let entry = place.and_then(|place| lock.get(&place)).or_else(|| ends(&whole).find_map(|end| lock.get(end)));
         if let Some(entry) = entry {
             self.claim(source, root.to_owned(), claim(entry), Absent::Unmet);
-        }
-    }
-
-    fn entries(&mut self, source: usize, lock: &Lock, base: &Path, absent: Absent) {
-        for entry in &lock.files {
-            self.claim(source, base.join(&entry.path), claim(entry), absent);
         }
     }
 
@@ -161,7 +176,26 @@ fn ends(path: &Path) -> impl Iterator<Item = &Path> {
     })
 }
 
-/// Where the directory begins that a lock is of, if `root` is only a directory in it: by as much of the path of `root` as
+/// Where a lock says that its files are, if that is `root` or has to do with it: where they begin, and which part of what
+/// is locked begins there.
+fn recorded(lock: &Lock, path: &Path, root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let home = fs::canonicalize(path).ok()?;
+    let base = down(home.parent()?, lock.root.as_deref()?);
+    let here = fs::canonicalize(root).ok()?;
+    let led = fs::canonicalize(&base).ok().filter(|base| base.is_dir())?;
+    [base, led].iter().find_map(|base| match (base.strip_prefix(&here), here.strip_prefix(base)) {
+        (Ok(below), _) => Some((down(root, below), PathBuf::new())),
+        (_, Ok(part)) => Some((root.to_owned(), part.to_owned())),
+        _ => None,
+    })
+}
+
+/// A path below a directory, which may be that directory.
+fn down(directory: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { directory.to_owned() } else { directory.join(below) }
+}
+
+/// Which part of what is locked `root` is, if the lock does not say where it belongs: by as much of the path of `root` as
 /// the lock lists something below. `None` where what it lists is rather found in `root` itself.
 fn part_of(lock: &Lock, root: &Path) -> Option<PathBuf> {
     let whole = fs::canonicalize(root).ok()?;
@@ -171,13 +205,8 @@ fn part_of(lock: &Lock, root: &Path) -> Option<PathBuf> {
         let places = lock.files.iter().filter_map(|entry| entry.path.strip_prefix(skip).ok());
         places.filter(|place| root.join(place).exists()).count()
     };
-    if here(Path::new("")) * below(end) > here(end) * lock.files.len() {
-        return None;
-    }
-    // as it was spelled where that is long enough, so that the paths of the items are met
-    let depth = end.components().count();
-    let spelled = root.components().count() >= depth && root.ends_with(end);
-    spelled.then(|| root.ancestors().nth(depth)).flatten().map(Path::to_owned)
+    let elsewhere = here(Path::new("")) * below(end) <= here(end) * lock.files.len();
+    elsewhere.then(|| end.to_owned())
 }
 
 fn claim(entry: &lock::Entry) -> Claim {
@@ -189,6 +218,10 @@ fn claim(entry: &lock::Entry) -> Claim {
         reviewed: entry.capabilities.clone(),
         ..Claim::default()
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default()
 }
 
 /// True if both paths lead to the same file.
