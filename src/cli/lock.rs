@@ -8,7 +8,7 @@ use super::progress::Bars;
 use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::manifest::hub;
-use mverify::manifest::lock::{Entry, Lock, Origin};
+use mverify::manifest::lock::{self, Entry, Lock, Origin};
 use mverify::policy::glob::resolved;
 use mverify::report::text::{self, Style};
 use mverify::report::{Artifact, Summary, plain};
@@ -74,7 +74,8 @@ pub fn read(path: &Path) -> Result<Lock> {
 fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     let (root, origin) = place(&args.path)?;
     let mut items = walk(&root);
-    items.retain(|item| !matches!(item, Item::File(path, _) if same(path, &args.output)));
+    let left_out = |path: &Path| path.strip_prefix(&root).is_ok_and(lock::passes_over) || same(path, &args.output);
+    items.retain(|item| !matches!(item, Item::File(path, _) if left_out(path)));
     let stop = interruptible()?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);

@@ -85,6 +85,11 @@ pub struct Tensors {
     pub outline: String,
 }
 
+/// True for a path below the directory that no lock lists: git's own folder, which differs from clone to clone.
+pub fn passes_over(below: &Path) -> bool {
+    below.iter().any(|part| part == ".git")
+}
+
 /// Why a lock cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {why}")]
@@ -209,7 +214,11 @@ impl Lock {
             mverify_lock: if self.records() { VERSION } else { WITHOUT_CAPABILITIES },
             hub: self.origin.as_ref().map(|origin| origin.repo.clone()),
             commit: self.origin.as_ref().map(|origin| origin.commit.clone()),
-            root: self.root.as_deref().and_then(Path::to_str).map(|root| if root.is_empty() { "." } else { root }.to_owned()),
+            root: self
+                .root
+                .as_deref()
+                .and_then(Path::to_str)
+                .map(|root| if root.is_empty() { "." } else { root }.to_owned()),
         };
         let mut text = line(&head);
         for entry in &self.files {
@@ -462,7 +471,11 @@ mod tests {
     }
 
     fn lock(files: &[(&str, u8)]) -> Lock {
-        Lock { root: Some("m/n".into()), files: files.iter().map(|(path, content)| some(path, *content)).collect(), ..Lock::default() }
+        Lock {
+            root: Some("m/n".into()),
+            files: files.iter().map(|(path, content)| some(path, *content)).collect(),
+            ..Lock::default()
+        }
     }
 
     #[test]

@@ -405,3 +405,28 @@ fn a_lock_knows_which_directory_it_is_of() {
     let run = check(&copy.path().join("m"), &lock);
     assert_eq!(run.code, 0, "{}", run.out);
 }
+
+#[test]
+fn the_folder_of_git_is_not_the_model() {
+    let dir = model();
+    let git = |args: &[&str]| {
+        let run = Command::new("git").arg("-C").arg(dir.path()).args(args).output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    if !git(&["init", "-q"]) {
+        return eprintln!("skipped: no git here");
+    }
+    fs::create_dir_all(dir.path().join(".git/hooks")).unwrap();
+    let hook = |name: &str| fs::write(dir.path().join(".git/hooks").join(name), "#!/bin/sh\nexit 0\n").unwrap();
+    hook("pre-push");
+    let run = |args: &[&str]| mverify_in(dir.path(), args, b"");
+    assert_eq!(run(&["lock", "."]).code, 0);
+    assert!(!fs::read_to_string(dir.path().join("mverify.lock")).unwrap().contains(".git/"));
+    hook("post-merge");
+    fs::remove_file(dir.path().join(".git/hooks/pre-push")).unwrap();
+    assert_eq!(run(&["lock", ".", "--check"]).code, 0);
+    assert_eq!((run(&["."]).code, run(&[".", "--lock=mverify.lock"]).code), (0, 0));
+    // what is in there is looked at all the same
+    fs::copy(fixture("pickle/os_getpid.pkl"), dir.path().join(".git/x.pkl")).unwrap();
+    assert_eq!(run(&[".", "--lock=mverify.lock"]).code, 1);
+}

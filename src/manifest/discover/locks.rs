@@ -19,20 +19,28 @@ impl Gathering {
     pub(super) fn named_locks(&mut self, roots: &[PathBuf], items: &[Item], locks: &[Named]) {
         for Named { path, lock } in locks {
             let source = self.lock_source(path, lock, Trust::Pinned);
-            // the lock itself may lie among the files
-            for item in items.iter().filter(|item| item.path().file_name() == path.file_name()) {
-                if same(item.path(), path) {
-                    self.expected.claim(source, item.path().to_owned(), Claim::default());
+            // the lock itself may lie among the files, and what git keeps for itself is not the model
+            for item in items.iter().map(Item::path) {
+                let below = || roots.iter().filter_map(|root| item.strip_prefix(root).ok());
+                let gits = lock::passes_over(item) && below().any(lock::passes_over);
+                if gits || item.file_name() == path.file_name() && same(item, path) {
+                    self.expected.claim(source, item.to_owned(), Claim::default());
                 }
             }
-            let found = |root: &Path| root.is_dir().then(|| recorded(lock, path, root)).flatten();
-            let is_here = roots.iter().any(|root| found(root).is_some());
-            for root in roots {
-                match found(root) {
-                    _ if !root.is_dir() => self.locked_file(source, lock, path, root),
-                    Some((base, part)) => self.locked_part(source, lock, root, &base, &part),
-                    None if is_here => self.beside(source, root),
-                    None => self.locked_directory(source, lock, root, items),
+            let found = |root: &PathBuf| root.is_dir().then(|| recorded(lock, path, root));
+            let places: Vec<_> = roots.iter().map(found).collect();
+            let is_here = places.iter().flatten().any(Option::is_some);
+            for (root, place) in roots.iter().zip(places) {
+                match place {
+                    None => self.locked_file(source, lock, path, root),
+                    Some(Some((base, part))) => {
+                        self.locked_part(source, lock, &base, &part);
+                        if base != *root {
+                            self.beside(source, root, items);
+                        }
+                    }
+                    Some(None) if is_here => self.beside(source, root, items),
+                    Some(None) => self.locked_directory(source, lock, root, items),
                 }
             }
         }
@@ -72,6 +80,10 @@ impl Gathering {
                 (false, _) => Absent::Ignored,
             };
             self.expected.claim(source, path.clone(), Claim::default());
+            let gits = |item: &&Path| item.strip_prefix(directory).is_ok_and(lock::passes_over);
+            for item in items.iter().map(Item::path).filter(gits) {
+                self.expected.claim(source, item.to_owned(), Claim::default());
+            }
             let base = lock.root.iter().fold(directory.to_owned(), |base, root| down(&base, root));
             self.expected.speaks_for(source, &base);
             for entry in &lock.files {
@@ -111,27 +123,27 @@ impl Gathering {
             self.expected.speaks_for(source, root);
             self.blobs(source, lock, &base);
         }
-        self.locked_part(source, lock, root, &base, &part);
+        self.locked_part(source, lock, &base, &part);
     }
 
-    /// Of a `part` of what was locked, which begins at `base`, only that part is expected. What lies around it under `root`
-    /// the lock does not cover.
-    fn locked_part(&mut self, source: usize, lock: &Lock, root: &Path, base: &Path, part: &Path) {
+    /// Of a `part` of what was locked, which begins at `base`, only that part is expected.
+    fn locked_part(&mut self, source: usize, lock: &Lock, base: &Path, part: &Path) {
         self.expected.speaks_for(source, base);
         for entry in &lock.files {
             if let Ok(rest) = entry.path.strip_prefix(part) {
                 self.claim(source, base.join(rest), claim(entry), Absent::Unmet);
             }
         }
-        if base != root && lock.origin.is_none() {
-            self.beside(source, root);
-        }
     }
 
-    /// The user relies on a lock that is not of this directory.
-    fn beside(&mut self, source: usize, root: &Path) {
+    /// The user relies on a lock that is not of this directory, or of less than it.
+    fn beside(&mut self, source: usize, root: &Path, items: &[Item]) {
         let elsewhere = self.expected.another(source, World::Elsewhere);
         self.expected.speaks_for(elsewhere, root);
+        let gits = |item: &&Path| item.strip_prefix(root).is_ok_and(lock::passes_over);
+        for item in items.iter().map(Item::path).filter(gits) {
+            self.expected.claim(elsewhere, item.to_owned(), Claim::default());
+        }
     }
 
     /// A lock and one file: the file must be in it, by its place below the directory that the lock is of, or else by as much of its
