@@ -25,10 +25,18 @@ use anyhow::Context;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use exit::Exit;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    if let Some(name) = option_or_file() {
+        let name = mverify::report::plain::path(&name);
+        eprintln!(
+            "mverify: {name} is an option, and a file here has that name: put -- before the paths to say which is meant"
+        );
+        return Exit::Usage.into();
+    }
     let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -67,6 +75,20 @@ pub fn main() -> ExitCode {
             Exit::Usage.into()
         }
     }
+}
+
+/// The first argument that is spelled as an option and names a file too: `*` in a shell, and hooks that hand over what git
+/// lists, turn files into options without anybody noticing. Where `--` tells them apart nothing is in doubt.
+fn option_or_file() -> Option<PathBuf> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if arguments.iter().any(|argument| argument.as_os_str() == "--") {
+        return None;
+    }
+    let option = |argument: &PathBuf| {
+        let bytes = argument.as_os_str().as_encoded_bytes();
+        bytes.len() > 1 && bytes.starts_with(b"-") && std::fs::symlink_metadata(argument).is_ok()
+    };
+    arguments.into_iter().find(option)
 }
 
 /// The manual page of a command, or of mverify itself.

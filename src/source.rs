@@ -133,7 +133,7 @@ impl ReadAt for [u8] {
     }
 }
 
-impl ReadAt for Box<dyn ReadAt> {
+impl ReadAt for Box<dyn ReadAt + '_> {
     fn len(&self) -> u64 {
         (**self).len()
     }
@@ -160,19 +160,31 @@ impl ReadAt for Box<dyn ReadAt> {
     }
 }
 
-/// Bytes held elsewhere, as a source: `View::new(&bytes)` with `bytes: &[u8]`.
-impl ReadAt for &[u8] {
+/// What is held elsewhere, as a source: `View::new(&bytes)` with `bytes: &[u8]`.
+impl<S: ReadAt + ?Sized> ReadAt for &S {
     fn len(&self) -> u64 {
-        ReadAt::len(*self)
+        (**self).len()
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        ReadAt::read_at(*self, offset, buf)
+        (**self).read_at(offset, buf)
     }
     fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
-        ReadAt::copy(*self, range)
+        (**self).copy(range)
     }
     fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
-        ReadAt::window(*self, offset, most, buf)
+        (**self).window(offset, most, buf)
+    }
+    fn prefetch(&self, range: Range<u64>) {
+        (**self).prefetch(range)
+    }
+    fn ahead(&self, range: Range<u64>) {
+        (**self).ahead(range)
+    }
+    fn release(&self, range: Range<u64>) {
+        (**self).release(range)
+    }
+    fn settle(&self) -> io::Result<()> {
+        (**self).settle()
     }
 }
 

@@ -58,7 +58,8 @@ fn run(directory: &Path, tool: &str, args: &[&OsStr], input: &[u8]) -> Option<Ve
 fn accepts(directory: &Path, list: &[u8]) {
     let sums = Sums::parse(list, &Reading::default()).unwrap();
     assert_eq!((sums.lines.len(), sums.malformed.as_slice()), (NAMES.len(), &[][..]));
-    let checking = Checking { base: directory.to_owned(), open: OpenOptions::default(), ignore_missing: false };
+    let checking =
+        Checking { base: directory.to_owned(), open: OpenOptions::default(), ignore_missing: false, stdin: None };
     let summary = check(&sums, &checking, &Pool::new(2).unwrap(), &(), |checked| {
         assert!(matches!(checked.status, Status::Match(_)), "{checked:?}");
         ControlFlow::Continue(())

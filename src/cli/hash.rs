@@ -258,7 +258,13 @@ pub fn list(args: &HashArgs, list: &Path) -> Result<Sums> {
 fn check_list(args: &HashArgs, path: &Path, pool: &Pool, stop: &Stop) -> Result<Verdict> {
     let shown = plain::path(path);
     let sums = list(args, path)?;
-    let how = Checking { base: PathBuf::new(), open: options(args), ignore_missing: args.ignore_missing };
+    let named = path.as_os_str() != "-" && sums.lines.iter().any(|line| line.name == b"-");
+    let stdin = match named.then(|| stdin(options(args).max_file_bytes, stop)).transpose()? {
+        Some(Item::Stdin(spool)) => Some(spool),
+        Some(Item::Problem(_, finding)) => bail!("{shown} names standard input: {}", finding.message),
+        Some(Item::File(..)) | None => None,
+    };
+    let how = Checking { base: PathBuf::new(), open: options(args), ignore_missing: args.ignore_missing, stdin };
     let mut out = BufWriter::new(std::io::stdout());
     let mut written = Ok(());
     let bars = Bars::new(true, &[], stop.clone());

@@ -43,8 +43,12 @@ impl Outputs {
         if !common.quiet {
             outputs.push(Output::new(format, text(colored(common.color)), Box::new(Pipe(std::io::stdout()))));
         }
-        for output in files {
+        for (number, output) in files.iter().enumerate() {
             let (format, path) = target(output)?;
+            let before = files.iter().take(number).map(|before| target(before));
+            for (_, before) in before.collect::<Result<Vec<_>>>()? {
+                ensure!(!is_one(before, path), "-o {output} would overwrite what another -o writes");
+            }
             if items.iter().any(|item| same(item.path(), Path::new(path))) {
                 bail!("-o {output} would overwrite a file that is to be checked");
             }
@@ -115,6 +119,12 @@ fn if_read<T>(result: io::Result<T>, else_: T) -> io::Result<T> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(else_),
         result => result,
     }
+}
+
+/// True if a report that was opened lies where another is to be written.
+fn is_one(written: &str, next: &str) -> bool {
+    written == next
+        || matches!((Path::new(written).canonicalize(), Path::new(next).canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// True if both paths lead to one file. Only files of one name are looked up.

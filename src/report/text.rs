@@ -91,7 +91,8 @@ pub fn summary(s: &Summary, style: Style) -> String {
         n => format!("; {n} unchanged and not looked at"),
     };
     if s.total() == 0 && s.unchanged > 0 && !s.stopped {
-        return format!("{} nothing changed: {} files are what they were\n", badge(s.verdict(), style), s.unchanged);
+        let are = if s.unchanged == 1 { "file is what it was" } else { "files are what they were" };
+        return format!("{} nothing changed: {} {are}\n", badge(s.verdict(), style), s.unchanged);
     }
     format!(
         "{} {} {files}, {}: {} ok, {} unknown, {} bad{unchanged}\n",

@@ -36,6 +36,31 @@ fn paths_come_from_arguments_lists_and_standard_input() {
 }
 
 #[test]
+fn a_file_that_is_named_as_an_option_is_not_taken_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(fixture("pickle/os_getpid.pkl"), dir.path().join("w.pkl")).unwrap();
+    fs::copy(fixture("weights.pt"), dir.path().join("--exit-zero")).unwrap();
+    // as a shell expands `mverify *`
+    let run = mverify_in(dir.path(), &["--exit-zero", "w.pkl"], b"");
+    assert!(run.code == 2 && run.err.contains("put -- before the paths"), "{}{}", run.out, run.err);
+    let run = mverify_in(dir.path(), &["--", "--exit-zero", "w.pkl"], b"");
+    assert!(run.code == 1 && run.out.contains("2 files"), "{}{}", run.out, run.err);
+    assert_eq!(mverify_in(dir.path(), &["--exit-zero", "--", "w.pkl"], b"").code, 0);
+    assert_eq!(mverify_in(dir.path(), &["./--exit-zero"], b"").code, 0);
+}
+
+#[test]
+fn lists_may_name_standard_input_as_sha256sum_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = mverify_in(dir.path(), &["hash"], b"some bytes").out;
+    fs::write(dir.path().join("sums"), &written).unwrap();
+    let run = mverify_in(dir.path(), &["hash", "-c", "sums"], b"some bytes");
+    assert_eq!((run.code, run.out.as_str()), (0, "-: OK\n"), "{}", run.err);
+    assert_eq!(mverify_in(dir.path(), &["hash", "-c", "sums"], b"other bytes").code, 1);
+    assert_eq!(mverify_in(dir.path(), &["hash", "-c"], written.as_bytes()).code, 3, "that is the list itself");
+}
+
+#[test]
 fn a_pipe_that_brought_nothing_proves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let run = |args: &[&str], input: &[u8]| mverify_in(dir.path(), args, input);
@@ -70,6 +95,14 @@ fn outputs_never_overwrite_what_is_checked_nor_pretend_a_format() {
     for args in [&["weights.pt", "-o", "weights.pt"][..], &[".", "-o", "text:./weights.pt"]] {
         let run = mverify_in(dir.path(), args, b"");
         assert!(run.code == 2 && run.err.contains("overwrite"), "{}", run.err);
+    }
+    for twice in ["sarif:out", "sarif:./out", "sarif:link"] {
+        std::os::unix::fs::symlink("out", dir.path().join("link")).unwrap();
+        let run = mverify_in(dir.path(), &["weights.pt", "-o", "junit:out", "-o", twice], b"");
+        assert!(run.code == 2 && run.err.contains("another -o"), "{twice}: {}", run.err);
+        for name in ["out", "link"] {
+            fs::remove_file(dir.path().join(name)).unwrap_or_default();
+        }
     }
     assert_eq!(fs::read(&model).unwrap(), before);
     assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "html:out"], b"").code, 2);

@@ -200,6 +200,21 @@ fn through_pre_commit() {
             assert!(case.code == 0 || said.contains(&format!("exit code: {}", case.code)), "{name}: {said}");
         }
     }
+    // a tracked file that is named as an option is one, and forgives nothing
+    for (args, code) in [("", 1), ("    args: [--require=weights-only]\n", 2)] {
+        let sample = sample();
+        let hostile = "--baseline=baseline.pt";
+        fs::copy(sample.path().join("baseline.json"), sample.path().join("baseline.pt")).unwrap();
+        fs::copy(root().join("fixtures/weights.pt"), sample.path().join(hostile)).unwrap();
+        let config = format!("repos:\n- repo: {hooks}\n  rev: {rev}\n  hooks:\n  - id: mverify-system\n{args}");
+        fs::write(sample.path().join(".pre-commit-config.yaml"), config).unwrap();
+        committed(sample.path());
+        let known = files(sample.path(), &["known".to_owned()]);
+        let mut pre_commit = command(&python, sample.path());
+        pre_commit.args(["-m", "pre_commit", "run", "--verbose", "--files"]).args(&known).arg(format!("./{hostile}"));
+        let said = words(&pre_commit.output().unwrap());
+        assert!(said.contains(&format!("exit code: {code}")), "{said}");
+    }
 }
 
 /// The files under these paths, relative to a directory.

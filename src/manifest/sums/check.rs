@@ -4,14 +4,14 @@ use super::{Line, Sums};
 use crate::digest::{Algorithm, Digests, PassError, Passed, Plan, Pool, Prepared, Watch, many, pass};
 use crate::error::Error;
 use crate::outcome::Verdict;
-use crate::source::{FileSource, OpenOptions};
+use crate::source::{FileSource, OpenOptions, ReadAt, Spool};
 use std::borrow::Cow;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// How to compare.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Checking {
     /// The directory that names in the list are relative to. Absolute names and `..` are taken as they stand, as
     /// `sha256sum` does: only check lists whose names you trust, or look at them first.
@@ -20,6 +20,8 @@ pub struct Checking {
     pub open: OpenOptions,
     /// Pass over files that do not exist.
     pub ignore_missing: bool,
+    /// What lines are about that name `-`.
+    pub stdin: Option<Spool>,
 }
 
 /// What became of one line.
@@ -86,7 +88,8 @@ pub fn check<'a>(
         Ok(source) => Prepared::Hash { source, plan: plan(line.candidates().first()), carry: line },
         Err(status) => Prepared::Done(Checked { line, status }),
     };
-    let complete = |line: &'a Line, source: FileSource, passed| Checked { line, status: judge(line, &source, passed) };
+    let complete =
+        |line: &'a Line, source: Box<dyn ReadAt + '_>, passed| Checked { line, status: judge(line, &source, passed) };
     let flow = many(pool, sums.lines.iter(), prepare, complete, watch, |checked| {
         match &checked.status {
             Status::Match(_) => summary.matches += 1,
@@ -104,11 +107,16 @@ fn plan<'a>(algorithms: impl IntoIterator<Item = &'a Algorithm>) -> Plan {
     Plan { algorithms: algorithms.into_iter().copied().collect(), ..Plan::default() }
 }
 
-fn open(line: &Line, checking: &Checking) -> Result<FileSource, Status> {
+fn open<'a>(line: &Line, checking: &'a Checking) -> Result<Box<dyn ReadAt + 'a>, Status> {
+    if line.name == b"-" {
+        let stdin = checking.stdin.as_ref().map(|spool| Box::new(spool) as Box<dyn ReadAt>);
+        return stdin.ok_or_else(|| Status::Unreadable("standard input is not there".to_owned()));
+    }
     let Some(name) = path(&line.name) else {
         return Err(Status::Unreadable("the name is not a path on this system".to_owned()));
     };
-    FileSource::open(&checking.base.join(name), &checking.open).map_err(|error| match error {
+    let opened = FileSource::open(&checking.base.join(name), &checking.open);
+    opened.map(|source| Box::new(source) as Box<dyn ReadAt>).map_err(|error| match error {
         Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Status::Missing,
         Error::Io { source, .. } => Status::Unreadable(source.to_string()),
         Error::NotRegular { kind, .. } => Status::Unreadable(format!("is {kind}, not a regular file")),
@@ -118,7 +126,7 @@ fn open(line: &Line, checking: &Checking) -> Result<FileSource, Status> {
 }
 
 /// A mismatch is called one only after a second pass, on the plain path, with every algorithm that may be meant.
-fn judge(line: &Line, source: &FileSource, passed: Result<Passed, PassError>) -> Status {
+fn judge(line: &Line, source: &dyn ReadAt, passed: Result<Passed, PassError>) -> Status {
     let matching = |digests: &Digests| {
         line.candidates().iter().copied().find(|algorithm| digests.get(*algorithm) == Some(line.digest))
     };
@@ -172,7 +180,7 @@ mod tests {
         let sums = Sums::parse(text.as_bytes(), &Reading::default()).unwrap();
         for ignore_missing in [false, true] {
             let open = OpenOptions::default();
-            let checking = Checking { base: directory.path().to_owned(), open, ignore_missing };
+            let checking = Checking { base: directory.path().to_owned(), open, ignore_missing, stdin: None };
             let mut seen = Vec::new();
             let summary = check(&sums, &checking, &Pool::new(2).unwrap(), &(), |checked| {
                 seen.push((checked.line.number, checked.status));
