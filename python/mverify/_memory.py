@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -29,15 +30,17 @@ _TYPES = {
     "F64": "float64",
     "C64": "complex64",
     "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
     "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
     "F8_E8M0": "float8_e8m0fnu",
 }
 """Element types of safetensors, as torch calls them."""
 
 
 def takes(device: Any) -> bool:
-    """True for the memory of this process."""
-    return str(device) == "cpu"
+    """True for the memory of this process, where it holds numbers as files do."""
+    return str(device) == "cpu" and sys.byteorder == "little"
 
 
 def load(filename: Path, options: dict[str, Any]) -> dict[str, Any] | None:
@@ -47,7 +50,7 @@ def load(filename: Path, options: dict[str, Any]) -> dict[str, Any] | None:
 
     memory, places = _native.read_tensors(os.fspath(filename), _make, options)
     tensors: dict[str, Any] = {}
-    for name, dtype, shape, start, end in places:
+    for name, dtype, shape, start, end in sorted(places, key=lambda place: place[3:]):
         kind = getattr(torch, _TYPES.get(dtype, ""), None)
         if kind is None:
             return None

@@ -18,22 +18,30 @@ if TYPE_CHECKING:
 __all__ = ["load_file", "load_sharded", "safe_open"]
 
 
-def load_file(filename: Path, device: Any = "cpu", **options: Unpack[Options]) -> dict[str, Any]:
+def load_file(
+    filename: Path, device: Any = "cpu", *, backend: str | None = None, **options: Unpack[Options]
+) -> dict[str, Any]:
     """Verifies a file and loads its tensors, as `safetensors.torch.load_file` does.
 
     The file is read once, into memory of this process that its tensors then use, and verified there; `memory` bounds it.
-    In the modes "private", "lease" and "verity" it is loaded from the file that the mode keeps.
+    In the modes "private" and "verity" it is loaded from the file that the mode keeps, and `backend` ("mmap" or "pread") is
+    handed to safetensors, where it knows that. In mode "lease" each tensor is copied: a mapping would outlive the lease.
 
     Takes the options of `mverify.open`. Raises Rejected, NotProven, UsageError, OSError, and what safetensors raises.
     """
-    if options.get("mode", "sealed") == "sealed" and _memory.takes(device):
+    mode = options.get("mode", "sealed")
+    if mode == "sealed" and _memory.takes(device):
         loaded = _memory.load(filename, _options.native(options, digests=False))
         if loaded is not None:
             return loaded
+    if mode == "lease":
+        with safe_open(filename, device=device, **options) as file:
+            return file.get_tensors()
     from safetensors.torch import load_file as load
 
+    how = {} if backend is None else {"backend": backend}
     with to_load(filename, options) as verified:
-        tensors: dict[str, Any] = load(verified.path, device=device)
+        tensors: dict[str, Any] = load(verified.path, device=device, **how)
         verified.settle()
     return tensors
 
@@ -68,11 +76,19 @@ class safe_open:
     file, and for a name that it does not have), OSError, and what safetensors raises.
     """
 
-    def __init__(self, filename: Path, framework: str = "pt", device: Any = "cpu", **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        filename: Path,
+        framework: str = "pt",
+        device: Any = "cpu",
+        *,
+        backend: str | None = None,
+        **options: Unpack[Options],
+    ) -> None:
         import safetensors
 
         self._tensors = _native.open_tensors(os.fspath(filename), _options.native(options, digests=False))
-        self._how = {"framework": framework, "device": device}
+        self._how = {"framework": framework, "device": device} | ({} if backend is None else {"backend": backend})
         try:
             path = self._tensors.path()
             self._whole: Any = None if path is None else safetensors.safe_open(path, **self._how)
@@ -99,10 +115,16 @@ class safe_open:
             self._tensors.settle()
             return tensor
 
+    def get_tensors(self) -> dict[str, Any]:
+        """All tensors, proven, in the order of the file."""
+        return {name: self.get_tensor(name) for name in self.offset_keys()}
+
     def get_slice(self, name: str) -> Any:
         """A tensor, proven, of which parts can be taken as in `f.get_slice("w")[2:4]`."""
         with self._holding(name) as file:
-            return file.get_slice(name)
+            part = file.get_slice(name)
+            self._tensors.settle()
+            return part
 
     @property
     def report(self) -> Report:

@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import _native, _options
+from . import _native, _options, safetensors
 from ._errors import UsageError, refuse
 from ._file import to_load
 from ._report import Report
@@ -38,13 +38,17 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
     options.setdefault("torch", version)
     if not isinstance(f, (str, os.PathLike)):
         return torch.load(_read(f, options), map_location=map_location, weights_only=True, **rest)
+    if os.fspath(f).endswith(".safetensors") and _numbers(version) >= (2, 13):  # as torch.load does, by the name
+        device = "cpu" if map_location is None else map_location
+        if not isinstance(device, (str, torch.device)):
+            raise UsageError(f"map_location={map_location!r}: for safetensors it is a device or its name")
+        return safetensors.load_file(f, device=str(device), **options)
+    if options.get("mode") == "lease":
+        if rest.get("mmap"):
+            raise UsageError("mmap=True: a mapping would outlive the lease; the modes are sealed, private and verity")
+        rest["mmap"] = False  # whatever torch.utils.serialization.config says
     with to_load(f, options) as verified:
-        if os.fspath(f).endswith(".safetensors") and _numbers(version) >= (2, 13):
-            from safetensors.torch import load_file  # as torch.load does, by the name
-
-            loaded = load_file(verified.path, device="cpu" if map_location is None else map_location)
-        else:
-            loaded = torch.load(verified.path, map_location=map_location, weights_only=True, **rest)
+        loaded = torch.load(verified.path, map_location=map_location, weights_only=True, **rest)
         verified.settle()
         return loaded
 

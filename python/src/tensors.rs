@@ -3,7 +3,7 @@
 use crate::options::Options;
 use crate::raise;
 use crate::run::kept;
-use mverify::loader::{self, VerifiedTensors};
+use mverify::loader::{self, Mode, VerifiedTensors};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::os::fd::IntoRawFd;
@@ -35,9 +35,11 @@ impl Tensors {
 
 #[pymethods]
 impl Tensors {
-    /// Where loaders find the file; None where tensors are proven one at a time.
+    /// Where loaders find the file; None where tensors are handed out one at a time: they are proven so, or loaders would map
+    /// what may change once the lease is lost.
     fn path(&self) -> PyResult<Option<PathBuf>> {
-        Ok(self.held()?.file().map(|file| file.path().to_owned()))
+        let tensors = self.held()?;
+        Ok(tensors.file().filter(|file| file.mode() != Mode::Lease).map(|file| file.path().to_owned()))
     }
     /// Names, in the order of the file.
     fn names(&self) -> PyResult<Vec<String>> {

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 
@@ -26,6 +27,57 @@ def test_load_file(torch, file):
     assert loaded["w"][0, 0] == 1
     with pytest.raises(mverify.MverifyError):
         mverify.safetensors.load_file(file)
+
+
+TYPES = {
+    **dict.fromkeys(["BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"], 1),
+    **dict.fromkeys(["I16", "U16", "F16", "BF16"], 2),
+    **dict.fromkeys(["I32", "U32", "F32"], 4),
+    **dict.fromkeys(["I64", "U64", "F64", "C64"], 8),
+}
+
+
+@pytest.mark.parametrize("mode", ["sealed", "private", "lease"])
+def test_every_element_type_wherever_it_lies(torch, tmp_path, mode):
+    """Scalars, empty tensors and tensors that nothing aligns; names in one order in the header, bytes in another."""
+    from safetensors.torch import load_file
+
+    data, header = b"", {}
+    for dtype, size in TYPES.items():
+        for name, shape in (("odd", [1]), ("scalar", []), ("none", [0, 3]), ("some", [2, 3])):
+            length = math.prod(shape) if name == "odd" else math.prod(shape) * size
+            entry = {"dtype": "U8" if name == "odd" else dtype, "shape": shape}
+            header[f"{name} {dtype}"] = entry | {"data_offsets": [len(data), len(data) + length]}
+            data += bytes(n % 2 for n in range(length))
+    header["four"] = {"dtype": "F4", "shape": [4], "data_offsets": [len(data), len(data) + 2]}
+    for names in (sorted(header, reverse=True), sorted(set(header) - {"four"})):
+        text = json.dumps({name: header[name] for name in names}).encode()
+        path = tmp_path / "model.safetensors"
+        path.write_bytes(len(text).to_bytes(8, "little") + text + data + (b"\1\2" if "four" in names else b""))
+        plain, loaded = load_file(path), mverify.safetensors.load_file(path, mode=mode)
+        assert list(plain) == list(loaded)
+        for name, tensor in plain.items():
+            assert loaded[name].dtype == tensor.dtype and loaded[name].shape == tensor.shape, name
+            assert bytes_of(torch, loaded[name]) == bytes_of(torch, tensor), name
+
+
+def bytes_of(torch, tensor):
+    return tensor.reshape(-1).view(torch.uint8).tolist() if tensor.numel() else []
+
+
+@pytest.mark.parametrize("mode", ["sealed", "private", "lease"])
+def test_what_was_loaded_outlives_the_file(torch, file, mode):
+    """Nothing that was handed out is a mapping of the file, which somebody may write to or cut once it is loaded."""
+    from safetensors.torch import load_file
+
+    plain = {name: tensor.clone() for name, tensor in load_file(file).items()}
+    with mverify.safetensors.safe_open(file, framework="pt", mode=mode) as f:
+        handed = [f.get_tensors(), {name: f.get_slice(name)[:] for name in f.keys()}]  # noqa: SIM118
+    handed += [mverify.safetensors.load_file(file, mode=mode), mverify.torch.load(file, mode=mode)]
+    with open(file, "r+b") as writing:
+        writing.write(b"\xff" * file.stat().st_size)
+        writing.truncate(10)
+    assert all(torch.equal(tensors[name], plain[name]) for tensors in handed for name in plain)
 
 
 def test_safe_open(torch, file):

@@ -41,6 +41,40 @@ def test_state_dicts(torch, tmp_path, how):
     loaded["w"] += 1  # what was loaded is an ordinary tensor
 
 
+@pytest.mark.parametrize("mode", ["sealed", "private", "lease"])
+@pytest.mark.parametrize("mmap", [None, True])
+def test_what_was_loaded_outlives_the_file(torch, tmp_path, mode, mmap):
+    from torch.utils.serialization import config
+
+    torch.save({"w": torch.ones(100_000)}, path := tmp_path / "weights.pt")
+    if mode == "lease":
+        if mmap:
+            with pytest.raises(mverify.UsageError, match="sealed"):
+                mverify.torch.load(path, mode=mode, mmap=True)
+        mmap = None
+    config.load.mmap = True  # cannot make it map the file under a lease
+    try:
+        loaded = mverify.torch.load(path, mode=mode, mmap=mmap)
+    finally:
+        config.load.mmap = False
+    with open(path, "r+b") as writing:
+        writing.write(b"\xff" * path.stat().st_size)
+        writing.truncate(10)
+    assert loaded["w"].sum() == 100_000
+
+
+def test_safetensors_by_name(torch, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(3)}, path := tmp_path / "model.safetensors")
+    for where in (None, "cpu", torch.device("cpu")):
+        assert mverify.torch.load(path, map_location=where)["w"].sum() == 3
+    with pytest.raises(mverify.UsageError):
+        mverify.torch.load(path, map_location={"cuda:0": "cpu"})
+    with pytest.raises(mverify.Rejected):
+        mverify.torch.load(path, sha256="0" * 64)
+
+
 def test_progress_is_told(torch, tmp_path):
     torch.save({"w": torch.ones(300_000)}, path := tmp_path / "weights.pt")
     told = []
