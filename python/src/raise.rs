@@ -30,7 +30,12 @@ pub fn error(py: Python<'_>, error: &Error) -> PyErr {
         Error::Usage(_) => made(py, "UsageError", error.to_string(), None),
         Error::Io { path, doing, source } => match source.raw_os_error() {
             // the subclass that the number stands for: FileNotFoundError, PermissionError
-            Some(number) => PyOSError::new_err((number, format!("{doing}: {source}"), path.clone())),
+            Some(number) => {
+                let why = source.to_string();
+                let why = why.strip_suffix(&format!(" (os error {number})")).unwrap_or(&why).to_owned();
+                let why = if *doing == "open" { why } else { format!("{doing}: {why}") };
+                PyOSError::new_err((number, why, path.as_os_str().to_owned()))
+            }
             None => made(py, "NotProven", error.to_string(), None),
         },
         _ => made(py, "NotProven", error.to_string(), None),
