@@ -21,6 +21,7 @@
 
 mod fill;
 mod handle;
+mod leftover;
 mod memory;
 mod mode;
 #[cfg(feature = "trust")]
@@ -56,6 +57,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+use verity::Measured;
 
 /// Bytes that are copied between two questions whether to stop.
 const PIECE: u64 = 32 << 20;
@@ -160,13 +162,20 @@ fn hold(
             Some(lease) => (Readable::Source(source), Keeper::Lease(lease)),
             None => return Err(LoadError::unavailable(mode, NO_LEASE)),
         },
-        Mode::Verity if verity::is_enabled(source.file()) => (Readable::Source(source), Keeper::Verity),
-        Mode::Verity => return Err(LoadError::unavailable(mode, "fs-verity is not enabled for this file")),
+        Mode::Verity => {
+            let measured = Measured::of(source.file()).map_err(|why| LoadError::unavailable(mode, why))?;
+            (Readable::Source(source), Keeper::Verity(measured))
+        }
     };
     let mut items = vec![Item::File(path.to_owned(), Reach::Anywhere)];
     let expected = verifier.gather(&[path.to_owned()], &mut items);
     let artifact = verifier.verify_source(path, &readable, &expected, watch);
     let report = concluded(verifier, artifact, items, &expected)?;
+    if let Keeper::Verity(measured) = &keeper
+        && !measured.is_of(&readable, watch).map_err(failed)?
+    {
+        return Err(LoadError::unavailable(mode, "what the kernel measured is not what was read"));
+    }
     let len = readable.len();
     let file = VerifiedFile::new(readable.into_file(), len, keeper, report);
     file.settle()?;

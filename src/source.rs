@@ -29,6 +29,8 @@ mod pages;
 #[cfg(target_os = "linux")]
 pub(crate) mod seal;
 pub mod spool;
+#[cfg(target_os = "linux")]
+pub(crate) mod verity;
 
 pub use beneath::{Beneath, Reach};
 pub use file::{FileSource, OpenOptions};

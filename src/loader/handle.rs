@@ -3,6 +3,7 @@
 use super::mode::Mode;
 use super::private::Directory;
 use super::refusal::LoadError;
+use super::verity::Measured;
 use crate::error::Error;
 #[cfg(all(feature = "mmap", target_os = "linux"))]
 use crate::source::mmap::Final;
@@ -26,7 +27,7 @@ pub(super) enum Keeper {
         _directory: Directory,
     },
     Lease(Lease),
-    Verity,
+    Verity(Measured),
 }
 
 /// A file whose bytes were verified, and which are kept as they were. Everything handed out is that: by [`Read`] and
@@ -110,7 +111,7 @@ impl VerifiedFile {
             Keeper::Sealed => Mode::Sealed,
             Keeper::Private { .. } => Mode::Private,
             Keeper::Lease(_) => Mode::Lease,
-            Keeper::Verity => Mode::Verity,
+            Keeper::Verity(_) => Mode::Verity,
         }
     }
 

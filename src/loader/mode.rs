@@ -17,7 +17,8 @@ pub enum Mode {
     /// own files, on file systems with leases. A writer is held back by the system, for 45 seconds unless it was set up
     /// otherwise; then the lease is lost, and what is read afterwards is an error.
     Lease,
-    /// The file itself, where fs-verity makes it unchangeable for good (`fsverity enable`). Linux; ext4, f2fs and btrfs.
+    /// The file itself, where fs-verity makes it unchangeable for good (`fsverity enable`): what the kernel measured is
+    /// compared with what was read, which takes one more read. Linux; ext4, f2fs and btrfs.
     Verity,
 }
 

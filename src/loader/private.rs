@@ -3,6 +3,7 @@
 //! Threat: another user renames a directory above ours and puts an own one in its place. So every directory above must
 //! belong to this user or to root, and be closed to others' writing unless it has the sticky bit, as `/tmp`.
 
+use super::leftover;
 use super::memory;
 use super::mode::{Mode, Options};
 use super::refusal::LoadError;
@@ -13,11 +14,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 /// A directory of mode 0700 that is removed with everything in it when this goes, by the process that made it: a fork
-/// leaves it alone.
+/// leaves it alone. Where that process is killed, the next that makes one in the same place removes it.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
     owner: u32,
+    /// Where the file system has locks.
+    _lock: Option<File>,
 }
 
 impl Directory {
@@ -37,16 +40,23 @@ impl Directory {
     pub(super) fn new(place: &Path) -> io::Result<Directory> {
         let place = fs::canonicalize(place)?;
         for attempt in 0..64u32 {
-            let path = place.join(format!("mverify-{:016x}", RandomState::new().hash_one(attempt)));
+            let random = RandomState::new().hash_one(attempt);
+            let prefix = leftover::prefix(random);
+            let path = place.join(format!("{prefix}{random:016x}"));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {
-                    let directory = Directory { path, owner: std::process::id() };
-                    directory.is_ours_alone()?;
-                    return Ok(directory);
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             }
+            let lock = match leftover::lock(&path) {
+                // somebody took it for left behind, before it was locked
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => continue,
+                other => other.inspect_err(|_| drop(fs::remove_dir(&path)))?,
+            };
+            let directory = Directory { path, owner: std::process::id(), _lock: lock };
+            let user = directory.is_ours_alone()?;
+            leftover::remove(&place, &prefix, user);
+            return Ok(directory);
         }
         Err(io::ErrorKind::AlreadyExists.into())
     }
@@ -55,8 +65,8 @@ impl Directory {
         &self.path
     }
 
-    /// Fails if another user can enter it, or replace it.
-    fn is_ours_alone(&self) -> io::Result<()> {
+    /// Fails if another user can enter it, or replace it; else the user.
+    fn is_ours_alone(&self) -> io::Result<u32> {
         let own = fs::symlink_metadata(&self.path)?;
         let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         if !own.is_dir() || own.mode() & 0o077 != 0 {
@@ -72,7 +82,7 @@ impl Directory {
                 ));
             }
         }
-        Ok(())
+        Ok(own.uid())
     }
 }
 
@@ -121,6 +131,40 @@ mod tests {
         assert_eq!(fs::metadata(directory.path()).unwrap().mode() & 0o777, 0o700);
         fs::write(directory.path().join("x"), "x").unwrap();
         drop(directory);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_by_the_next() {
+        let place = tempfile::tempdir().unwrap();
+        let count = || fs::read_dir(place.path()).unwrap().count();
+        let mut left = Directory::new(place.path()).unwrap();
+        fs::write(left.path().join("x"), "x").unwrap();
+        let used = Directory::new(place.path()).unwrap();
+        assert_eq!(count(), 2, "one that is used stays");
+        left.owner = 0; // killed: the lock goes, the directory stays
+        drop(left);
+        assert_eq!(count(), 2);
+        fs::create_dir(place.path().join("mverify-of-somebody-else")).unwrap();
+        let next = Directory::new(place.path()).unwrap();
+        assert_eq!(count(), 3, "used, the next, and what is not ours to remove");
+        assert!(used.path().exists() && next.path().exists());
+    }
+
+    #[test]
+    fn many_that_start_at_once_do_not_remove_each_other() {
+        let place = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let directory = Directory::new(place.path()).unwrap();
+                        fs::write(directory.path().join("x"), "x").unwrap();
+                        assert_eq!(fs::read(directory.path().join("x")).unwrap(), b"x");
+                    }
+                });
+            }
+        });
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
