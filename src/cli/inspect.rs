@@ -1,5 +1,7 @@
 //! `mverify inspect`: what is inside files, as a tree for people or JSON for tools, and whether it is what was expected.
 
+mod bundle;
+
 use super::args::InspectArgs;
 use super::check::{interruptible, stop_after};
 use super::exit::Exit;
@@ -50,6 +52,8 @@ struct Inspected {
     globals: Vec<String>,
     #[serde(default)]
     sources: Vec<Source>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bundles: Vec<bundle::Inspected>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,6 +151,7 @@ fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limi
     let below = artifact.path.strip_prefix(&args.path).ok().filter(|below| !below.as_os_str().is_empty());
     let path = below.or_else(|| artifact.path.file_name().map(Path::new)).unwrap_or(&artifact.path);
     let members = members(args, &artifact, reach, limits);
+    let bundles = if artifact.digests.is_empty() { Vec::new() } else { bundle::inspect(&artifact.path) };
     Inspected {
         path: path.to_string_lossy().into_owned(),
         format: artifact.format.to_owned(),
@@ -166,6 +171,7 @@ fn inspected(args: &InspectArgs, reach: Option<&Reach>, artifact: Artifact, limi
                 status: i.status.name().to_owned(),
             })
             .collect(),
+        bundles,
     }
 }
 
@@ -199,6 +205,9 @@ fn tree(out: &mut impl Write, one: &Inspected, verbose: bool) -> Result<()> {
     }
     for source in &one.sources {
         writeln!(out, "  {} {} ({})", source.status, plain::plain(&source.source), source.trust)?;
+    }
+    for line in one.bundles.iter().flat_map(bundle::Inspected::lines) {
+        writeln!(out, "  {line}")?;
     }
     let tensors = one.tensors.as_deref().unwrap_or_default();
     let mut section = |title: &str, lines: Vec<String>| -> Result<()> {

@@ -81,6 +81,10 @@ fn sha256(digests: &Value<'_>) -> Result<Option<Digest>, Refusal> {
 }
 
 impl Attestation {
+    /// How many contents it attests.
+    pub fn subjects(&self) -> usize {
+        self.digests.len()
+    }
     /// What it says about a file of this name and SHA-256; `None` for nothing.
     pub fn about(&self, path: &Path, sha256: &Digest) -> Option<Says> {
         if self.digests.contains(sha256) {

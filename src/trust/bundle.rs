@@ -3,6 +3,7 @@
 //! Members of other names are refused: nothing signs the envelope, so what is not understood could only mislead. Linear
 //! in the size of the text, which is at most [`MOST_BYTES`].
 
+use super::certificate::Certificate;
 use crate::finding::shown;
 use crate::manifest::oms::value::{self, Object, Value};
 use crate::manifest::oms::{PAYLOAD_TYPE, Refusal, malformed, two_readings, unsupported};
@@ -59,6 +60,18 @@ pub struct KeyNamed {
 }
 
 impl<'a> Bundle<'a> {
+    /// Whom the bundle names as its signer, in words. Nothing is verified by that.
+    pub fn named_signer(&self) -> String {
+        match &self.material {
+            Material::Key(KeyNamed { hint, .. }) if hint.is_empty() => "a key without a name".to_owned(),
+            Material::Key(KeyNamed { hint, .. }) => format!("key {}", shown(hint)),
+            Material::Certificates { chain, logged } => {
+                let signer = chain.first().and_then(|der| Certificate::from_der(der));
+                let how = if *logged { ", keyless" } else { "" };
+                signer.map_or("an unreadable certificate".to_owned(), |signer| format!("{signer}{how}"))
+            }
+        }
+    }
     /// Reads a bundle.
     ///
     /// # Errors

@@ -6,7 +6,9 @@
 use super::der::{self, *};
 use super::names::{self, Name};
 use super::pem;
+use crate::finding::shown;
 use aws_lc_rs::signature as lc;
+use std::fmt;
 
 /// Largest certificate that is read.
 const MOST_BYTES: usize = 64 << 10;
@@ -332,6 +334,18 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     let before = |year: i64| 365 * year + year / 4 - year / 100 + year / 400;
     let months: i64 = (1..month).map(|month| month_days(year, month)).sum();
     before((year - 1).max(0)) - before(1969) + months + day - 1
+}
+
+/// The subject, and other names behind it.
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.alternatives().join(", ");
+        match (self.subject(), names.as_str()) {
+            ("", names) => write!(f, "{}", shown(names)),
+            (subject, "") => write!(f, "{}", shown(subject)),
+            (subject, names) => write!(f, "{} ({})", shown(subject), shown(names)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ pub fn verify_statement(text: &[u8], anchor: Option<&Anchor>, how: How) -> Resul
         (Some(Anchor::Authorities { certificates, subject, san }), Material::Certificates { chain, .. }) => {
             let signer = by_certificate(&bundle, chain, certificates, how)?;
             pinned(&signer, subject.as_deref(), san.as_deref())?;
-            (Trust::Signed, Some(described(&signer)))
+            (Trust::Signed, Some(signer.to_string()))
         }
         #[cfg(feature = "sigstore")]
         (Some(Anchor::Identity { identity, issuer, trusted_root }), Material::Certificates { .. }) => {
@@ -166,7 +166,7 @@ fn itself(bundle: &Bundle<'_>, material: &Material, how: How) -> Result<Option<S
         Material::Certificates { chain, .. } => {
             let signer = certificates(chain)?.swap_remove(0);
             signature(bundle, &key_of(&signer)?, how, PublicKey::verifies_sha256)?;
-            Ok(Some(described(&signer)))
+            Ok(Some(signer.to_string()))
         }
     }
 }
@@ -219,13 +219,4 @@ fn pinned(signer: &Certificate, subject: Option<&str>, san: Option<&str>) -> Res
         return Err(untrusted(format!("the signer's names are {}", shown(&signer.alternatives().join(", ")))));
     }
     Ok(())
-}
-
-fn described(signer: &Certificate) -> String {
-    let names = signer.alternatives().join(", ");
-    match (signer.subject(), names.as_str()) {
-        ("", names) => shown(names),
-        (subject, "") => shown(subject),
-        (subject, names) => format!("{} ({})", shown(subject), shown(names)),
-    }
 }

@@ -52,3 +52,20 @@ fn tensors_are_held_against_what_was_expected() {
         assert!(run.err.contains(word), "{map}: {}", run.err);
     }
 }
+
+#[test]
+fn bundles_say_what_they_claim() {
+    let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/models/example/model");
+    let run = mverify(&["inspect".as_ref(), model.join("model.sig").as_os_str()]);
+    assert!(run.code == 0 && run.out.contains("manifest of model: 3 files by sha256"), "{}", run.out);
+    assert!(run.out.contains("names as its signer key ") && run.out.contains("not verified here"), "{}", run.out);
+    let run = mverify(&["inspect".as_ref(), model.as_os_str(), "--json".as_ref()]);
+    let artifacts = run.json();
+    let bundles = |n: usize| artifacts["artifacts"][n]["bundles"].clone();
+    assert_eq!((&bundles(3)[0]["statement"], &bundles(3)[0]["files"]), (&"manifest".into(), &3.into()));
+    assert!(bundles(0).is_null());
+    let broken = tempfile::tempdir().unwrap();
+    fs::write(broken.path().join("model.sig"), "{}").unwrap();
+    let run = mverify(&["inspect".as_ref(), broken.path().as_os_str()]);
+    assert!(run.out.contains("no bundle to rely on"), "{}", run.out);
+}
