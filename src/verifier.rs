@@ -8,6 +8,7 @@ use crate::finding::Finding;
 use crate::format::tensor::TensorInfo;
 use crate::format::{self, Identity, Role};
 use crate::inspect;
+use crate::manifest::caches::Caches;
 use crate::manifest::discover::{Access, Named, Wanted, gather};
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::lock::Lock;
@@ -412,8 +413,9 @@ impl Verifier {
 
     /// The artifact with more findings, which can only lower it.
     #[cfg(unix)]
-    pub(crate) fn with_findings(&self, mut artifact: Artifact, findings: Vec<Finding>) -> Artifact {
-        artifact.outcome = artifact.outcome.and(crate::outcome::Outcome::judge(&findings, self.how.fail_on));
+    pub(crate) fn with_findings(&self, mut artifact: Artifact, findings: Vec<Finding>, caches: &Caches) -> Artifact {
+        let fail_on = self.how.policy.scope(&artifact.path, self.how.fail_on, caches).fail_on;
+        artifact.outcome = artifact.outcome.and(crate::outcome::Outcome::judge(&findings, fail_on));
         artifact.findings.extend(findings);
         artifact.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         artifact

@@ -15,6 +15,7 @@ use crate::digest::Watch;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::inspect;
+use crate::manifest::caches::Caches;
 use crate::manifest::discover;
 use crate::manifest::expected::{Expectations, Found};
 use crate::manifest::hub;
@@ -130,7 +131,7 @@ pub fn snapshot(
         report.push(match (made.get(item.path()), item) {
             (Some(Ok(copy)), _) => {
                 let artifact = verifier.verify_source(item.path(), &copy.bytes, &expected, &Numbered { watch, job });
-                agree(verifier, artifact, copy, &inside)
+                agree(verifier, artifact, copy, &inside, expected.caches())
             }
             (Some(Err(finding)), _) | (None, Item::Problem(_, finding)) => {
                 verifier.refused(item.path(), finding.clone(), &expected)
@@ -218,7 +219,7 @@ impl Copies<'_> {
 }
 
 /// Adds what the copies say about each other.
-fn agree(verifier: &Verifier, artifact: Artifact, copy: &Copy, inside: &Expectations) -> Artifact {
+fn agree(verifier: &Verifier, artifact: Artifact, copy: &Copy, inside: &Expectations, caches: &Caches) -> Artifact {
     let wanted = inside.wants_tensors(&copy.path);
     let tensors =
         wanted.then(|| inspect::tensors(&View::new(&copy.bytes), artifact.format, verifier.limits())).flatten();
@@ -231,7 +232,7 @@ fn agree(verifier: &Verifier, artifact: Artifact, copy: &Copy, inside: &Expectat
         digests: &artifact.digests,
         shards: &[],
     });
-    verifier.with_findings(artifact, findings)
+    verifier.with_findings(artifact, findings, caches)
 }
 
 /// A watch that sees one source as the job of this number.
