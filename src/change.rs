@@ -15,6 +15,7 @@ mod pair;
 mod tensors;
 pub mod text;
 pub mod v1;
+mod values;
 mod vouching;
 
 use crate::Verifier;

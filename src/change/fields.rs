@@ -1,5 +1,5 @@
 //! What differs between two JSON texts, field by field: `config.json`, tokenizers, indexes, and the metadata of safetensors
-//! files.
+//! files; for GGUF see `values`.
 //!
 //! Both are read as Python reads them: `NaN` is a number, and of a key that stands there twice the last counts. Items of
 //! lists are compared by their place. Bound: texts of at most [`LARGEST`] bytes, [`MOST`] values and [`POINTERS`] bytes of
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Longest text that is compared, in bytes.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 /// Values of one text.
 const MOST: usize = 2_000_000;
 /// Bytes of all their pointers: one long key stands in the pointers of everything in it.
@@ -23,7 +23,7 @@ const POINTERS: usize = 256 << 20;
 const SHOWN: usize = 120;
 
 /// The values of a text, each under its JSON pointer (RFC 6901): as it is shown, and the whole of it where that is longer.
-type Fields = BTreeMap<String, Value>;
+pub(super) type Fields = BTreeMap<String, Value>;
 
 #[derive(PartialEq, Eq)]
 pub(super) struct Value {
@@ -34,7 +34,7 @@ pub(super) struct Value {
 
 /// True for formats that have fields.
 pub(super) fn has(format: &str) -> bool {
-    matches!(format, "json" | "safetensors")
+    matches!(format, "json" | "safetensors" | "gguf")
 }
 
 /// Reads the fields of a file.
@@ -52,11 +52,19 @@ pub(super) fn read(verifier: &Verifier, side: &Side, known: &Known) -> Result<Fi
         fields.retain(|pointer, _| pointer.starts_with("/__metadata__"));
         return Ok(fields);
     }
+    if known.artifact.format == "gguf" {
+        return super::values::read(&view, verifier.limits());
+    }
     if ReadAt::len(&source) > LARGEST {
         return Err("the text is longer than is compared");
     }
     let text = view.copy(0..view.len()).map_err(|_| unread)?;
     flatten(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text))
+}
+
+/// A key as a step of a pointer.
+pub(super) fn step(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Fields that were added, removed or changed, but for those to pass over.
@@ -119,7 +127,7 @@ fn flatten(text: &[u8]) -> Result<Fields, &'static str> {
                 Some(inner) => {
                     pointer.push('/');
                     match inner.shape {
-                        Shape::Object => pointer.push_str(&inner.key.replace('~', "~0").replace('/', "~1")),
+                        Shape::Object => pointer.push_str(&step(&inner.key)),
                         Shape::Array => pointer.push_str(&inner.count.to_string()),
                     }
                     inner.count += 1;
@@ -153,7 +161,13 @@ fn flatten(text: &[u8]) -> Result<Fields, &'static str> {
 }
 
 impl Value {
-    fn of(text: &str) -> Value {
+    /// What is shown as these words and the beginning of a digest, and is the same only if these bytes are.
+    pub(super) fn hashed(words: &str, bytes: &[u8]) -> Value {
+        let hash = blake3::hash(bytes);
+        let shown = format!("{words} {}…", hash.to_hex().get(..8).unwrap_or_default());
+        Value { shown, hash: Some(hash) }
+    }
+    pub(super) fn of(text: &str) -> Value {
         match text.char_indices().nth(SHOWN) {
             None => Value { shown: text.to_owned(), hash: None },
             Some((cut, _)) => {

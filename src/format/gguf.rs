@@ -16,6 +16,7 @@ use crate::scan::Scan;
 use crate::source::View;
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 
 /// Longest key or tensor name in bytes, as in the specification.
 pub const MAX_NAME: u64 = 65_535;
@@ -33,12 +34,25 @@ const MAX_DIMENSIONS: u32 = 4;
 pub struct Outline {
     /// Version of the format.
     pub version: u32,
-    /// Number of key-values.
-    pub keys: u64,
+    /// Numbers are big-endian.
+    pub big_endian: bool,
+    /// The key-values, in the order of the file, but for chat templates.
+    pub values: Vec<KeyValue>,
     /// The tensors, in the order of the file.
     pub tensors: Vec<TensorInfo>,
     /// Chat templates, by key, with the offset of their text.
     pub templates: Vec<(String, u64, String)>,
+}
+
+/// A key-value: where its value lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue {
+    /// The key.
+    pub key: String,
+    /// The type of the value, as in the file.
+    pub kind: u32,
+    /// The bytes of the value: of a text its length too, of an array the type and number of its items too.
+    pub range: Range<u64>,
 }
 
 /// Checks a file that starts with GGUF's magic.
@@ -92,6 +106,7 @@ impl Parser<'_, '_> {
         }
         if self.stream_is_big_endian()? {
             self.stream.big_endian();
+            self.outline.big_endian = true;
         }
         self.outline.version = version;
         let tensors = self.size()?;
@@ -107,7 +122,6 @@ impl Parser<'_, '_> {
         }
         let entries = tensors.saturating_add(keys);
         self.budget.entries(entries).map_err(|spent| Refusal::Spent(spent, 8))?;
-        self.outline.keys = keys;
         let mut seen = HashSet::new();
         for _ in 0..keys {
             self.key_value(&mut seen)?;
@@ -131,6 +145,7 @@ impl Parser<'_, '_> {
             return Err(Refusal::one(&rules::DUPLICATE_KEY, at, format!("the key {} stands there twice", shown(&key))));
         }
         let kind = self.stream.u32()?;
+        let begin = self.stream.position();
         if key == "general.alignment" {
             if kind != 4 {
                 return Err(self.malformed(at, "general.alignment is not an unsigned 32-bit number".to_owned()));
@@ -140,9 +155,7 @@ impl Parser<'_, '_> {
                 return Err(self.malformed(at, format!("the alignment {alignment} is no usable power of two")));
             }
             self.alignment = alignment;
-            return Ok(());
-        }
-        if kind == STRING && key.contains("chat_template") {
+        } else if kind == STRING && key.contains("chat_template") {
             let size = self.size()?;
             let at = self.stream.position();
             if size > MAX_TEMPLATE.min(self.stream.left()) {
@@ -151,8 +164,11 @@ impl Parser<'_, '_> {
             let text = String::from_utf8_lossy(self.stream.bytes(size)?).into_owned();
             self.outline.templates.push((key, at, text));
             return Ok(());
+        } else {
+            self.value(kind, 0)?;
         }
-        self.value(kind, 0)
+        self.outline.values.push(KeyValue { key, kind, range: begin..self.stream.position() });
+        Ok(())
     }
 
     fn value(&mut self, kind: u32, depth: u32) -> Result<(), Refusal> {
@@ -272,8 +288,8 @@ impl Parser<'_, '_> {
     }
 }
 
-const STRING: u32 = 8;
-const ARRAY: u32 = 9;
+pub(crate) const STRING: u32 = 8;
+pub(crate) const ARRAY: u32 = 9;
 
 /// Bytes of a value of fixed size.
 fn scalar(kind: u32) -> Option<u64> {

@@ -308,3 +308,40 @@ fn unpacked() -> Option<tempfile::TempDir> {
     assert!(status.unwrap().success());
     Some(home)
 }
+
+/// A GGUF file with one text, one number and one array of numbers.
+fn gguf(name: &str, heads: u32, scores: &[f32]) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let key = |name: &str, kind: u32, value: Vec<u8>| [text(name), kind.to_le_bytes().to_vec(), value].concat();
+    let items = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
+    let array = [6u32.to_le_bytes().to_vec(), (scores.len() as u64).to_le_bytes().to_vec(), items].concat();
+    let keys = [
+        key("general.name", 8, text(name)),
+        key("llama.attention.head_count", 4, heads.to_le_bytes().to_vec()),
+        key("tokenizer.ggml.scores", 9, array),
+    ];
+    [
+        b"GGUF".to_vec(),
+        3u32.to_le_bytes().to_vec(),
+        0u64.to_le_bytes().to_vec(),
+        3u64.to_le_bytes().to_vec(),
+        keys.concat(),
+    ]
+    .concat()
+}
+
+#[test]
+fn key_values_of_gguf_are_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old.gguf"), dir.path().join("new.gguf"));
+    fs::write(&old, gguf("one", 8, &[0.5, 1.0])).unwrap();
+    fs::write(&new, gguf("two", 16, &[0.5, 2.0])).unwrap();
+    let (code, report) = json(&old, &new);
+    assert_eq!(code, 1);
+    let told = |field: &Value| ["pointer", "old", "new"].map(|at| field[at].as_str().unwrap().to_owned());
+    let fields: Vec<_> = report["files"][0]["fields"].as_array().unwrap().iter().map(told).collect();
+    assert_eq!(fields[..2], [["/general.name", "\"one\"", "\"two\""], ["/llama.attention.head_count", "8", "16"]]);
+    let [pointer, old, new] = &fields[2];
+    assert!(pointer == "/tokenizer.ggml.scores" && old != new, "{fields:?}");
+    assert!([old, new].iter().all(|shown| shown.starts_with("[2 × f32] ")), "{fields:?}");
+}
