@@ -45,6 +45,21 @@ const CASES: &[Case] = &[
     ("safetensors: tensors", 20_000, safetensors),
     ("gguf: key-values", 50_000, gguf),
     ("json: objects", 50_000, |n| [b"[".to_vec(), b"{\"a\":[1,\"b\"]},".repeat(n), b"0]".to_vec()].concat()),
+    ("yaml: mappings", 20_000, |n| (0..n).flat_map(|i| format!("k{i}:\n  - {{a: [1, b]}}\n").into_bytes()).collect()),
+    ("yaml: one flow list", 100_000, |n| [b"[".to_vec(), b"{a: 'b'}, ".repeat(n), b"]".to_vec()].concat()),
+    ("yaml: aliases", 50_000, |n| {
+        (0..n).flat_map(|i| format!("- &a{i} {{_target_: x.y, b: *a{}}}\n", i.saturating_sub(1)).into_bytes()).collect()
+    }),
+    ("yaml: aliases of a long text", 50_000, |n| {
+        [b"- &a \"".to_vec(), b"{{ x }} ".repeat(n), b"\"\n".to_vec(), b"- {template: *a, *a : b}\n".repeat(n)].concat()
+    }),
+    ("yaml: tags", 50_000, |n| b"- !!python/name:a.b\n- !<tag:yaml.org,2002:str> x\n".repeat(n)),
+    ("yaml: one block scalar", 200_000, |n| [b"a: |\n".to_vec(), b"  some text\n\n".repeat(n)].concat()),
+    ("yaml: one plain scalar", 200_000, |n| [b"a: b\n".to_vec(), b"  some text\n".repeat(n)].concat()),
+    ("yaml: deep, again and again", 1_000, |n| {
+        [b"- ".to_vec(), b"[".repeat(200), b"]".repeat(200), b"\n".to_vec()].concat().repeat(n)
+    }),
+    ("yaml: documents", 100_000, |n| b"--- a\n...\n".repeat(n)),
     ("text: prose", 1_000_000, |n| b"All work and no play. ".repeat(n / 22)),
     ("zip: members", 10_000, zip),
     ("tar: members", 10_000, tar),

@@ -36,20 +36,24 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         scan.report(&rules::POINTER, 0, message);
         return Ok(Identity::new("lfs-pointer", Role::Opaque));
     }
-    if starts_with_any(start, &["<!doctype html", "<html"]) {
+    let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
+    let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
+    let python = extension == "py";
+    let yaml = matches!(extension.as_str(), "yaml" | "yml");
+    // loaders go by such a name, however the text begins
+    let read_by_name = named_json || template || python || yaml;
+    if starts_with_any(start, &["<!doctype html", "<html"]) && !read_by_name {
         if matches!(name::promise(name), name::Promise::Weights(_)) {
             scan.report(&rules::NOT_WEIGHTS, 0, "a web page stands here, as after a failed or refused download");
         }
         return Ok(Identity::new("html", Role::Inert));
     }
-    if head.starts_with(b"#!") {
+    if head.starts_with(b"#!") && !python {
         scan.report(&rules::SCRIPT, 0, "the file is a script");
-        return Ok(Identity::new("script", Role::Code));
+        if !read_by_name {
+            return Ok(Identity::new("script", Role::Code));
+        }
     }
-    let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
-    let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
-    let python = extension == "py";
-    let yaml = matches!(extension.as_str(), "yaml" | "yml");
     // what is looked at in full is held in memory; a file without an extension may be any of these
     let json = named_json || matches!(start.first(), Some(b'{' | b'['));
     if !(json || template || yaml || python || extension.is_empty()) {
@@ -72,9 +76,10 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         return Ok(Identity::new("text", Role::Config));
     }
     if json {
-        match config::json(text.as_bytes(), name, scan) {
-            Ok(()) => return Ok(Identity::new("json", Role::Config)),
+        let (read, found) = scan.trial(|scan| config::json(text.as_bytes(), name, scan));
+        match read {
             Err(broken) if named_json => {
+                scan.keep(found);
                 let at = u64::try_from(broken.at).unwrap_or(0);
                 scan.report(
                     &rules::NOT_JSON,
@@ -83,12 +88,26 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
                 );
                 return Ok(Identity::new("text", Role::Config));
             }
-            Err(_) => {}
+            // the reader of YAML says it again
+            Err(_) if yaml || extension.is_empty() => {}
+            read => {
+                scan.keep(found);
+                if read.is_ok() {
+                    return Ok(Identity::new("json", Role::Config));
+                }
+            }
         }
     }
     if yaml || extension.is_empty() {
-        config::yaml(&text, scan);
-        return Ok(if yaml { Identity::new("yaml", Role::Config) } else { Identity::new("text", Role::Inert) });
+        let read = config::yaml(&text, name, scan);
+        if !yaml {
+            // prose is rarely YAML, and nothing that goes by the name reads it as such
+            return Ok(Identity::new("text", Role::Inert));
+        }
+        if let Err(unread) = read {
+            scan.report(&rules::YAML_UNREAD, unread.at, format!("the YAML is not read alike by all: {}", unread.what));
+        }
+        return Ok(Identity::new("yaml", Role::Config));
     }
     if template {
         jinja::check(&text, "the file", 0, scan);
@@ -182,6 +201,17 @@ mod tests {
     use crate::rule::format as rules;
     use crate::testing::{examine, shared};
     use crate::{Verdict, format::Role};
+
+    #[test]
+    fn what_loaders_take_by_name_is_read_however_it_begins() {
+        for begin in ["#!/bin/sh\n", "<html>\n", "<!DOCTYPE html>\n"] {
+            let text = format!("{begin}{{{{ x.__class__ }}}}\n");
+            assert!(examine(text.as_bytes(), "chat_template.jinja").has(&rules::TEMPLATE_ESCAPE), "{begin}");
+            assert!(examine(text.as_bytes(), "config.json").has(&rules::NOT_JSON), "{begin}");
+        }
+        assert!(examine(b"#!/usr/bin/python3\nimport subprocess\n", "x.py").has(&rules::POWERFUL_CODE));
+        assert_eq!(examine(b"#!/bin/sh\nls\n", "x.sh").identity.format, "script");
+    }
 
     #[test]
     fn text_is_inert_to_its_last_byte_only() {

@@ -64,18 +64,18 @@ rules! {
         why: "With trust_remote_code=True the loader imports the named Python files and runs them.",
         todo: "Load it without trust_remote_code, or read the code and pin its revision.", fixture: "format/auto_map.json";
     TARGET = "MV-CFG-003" High Bad, "the configuration names a dangerous function to call",
-        why: "Hydra and tools built on it (NeMo, CVE-2025-23304) import the name under _target_ and call it.",
+        why: "Hydra and tools built on it (NeMo, CVE-2025-23304) import the name under _target_ and call it; so do LightningCLI with class_path, latent-diffusion with target, and HyperPyYAML (SpeechBrain) with the tags !new: and !apply:.",
         todo: "Do not load this file.", fixture: "format/target.yaml";
     YAML_CALL = "MV-CFG-004" High Bad, "YAML that calls a function",
-        why: "yaml.load with an unsafe loader calls what a python/object/apply tag names.",
+        why: "The tags python/object/apply and python/object/new name a callable and its arguments, and python/object one that is called without. PyYAML's Loader and UnsafeLoader call it, as yaml.load did before 5.1, FullLoader before 5.4 (CVE-2020-1747, CVE-2020-14343), and the unsafe loader of ruamel.yaml.",
         todo: "Do not load this file; read YAML with yaml.safe_load only.", fixture: "format/apply.yaml";
     YAML_OBJECT = "MV-CFG-005" Medium Unvetted, "YAML that imports Python objects",
-        why: "An unsafe YAML loader imports the module that the tag names; what that does is not known here.",
+        why: "PyYAML's Loader and UnsafeLoader, FullLoader before 5.4 and the unsafe loader of ruamel.yaml import the module that such a tag names, or make an instance and set its state; what that does is not known here.",
         todo: "Read the file with yaml.safe_load, or check what it names.", fixture: "format/name.yaml";
     NOT_JSON = "MV-CFG-006" Medium Unproven, "a file named JSON is no JSON",
         why: "It is damaged or cut off, or it is something else under this name.",
         todo: "Fetch the file again.", fixture: "format/cut.json";
-    JSON_DUPLICATE = "MV-CFG-007" Low Note, "a key stands twice in a JSON object",
+    JSON_DUPLICATE = "MV-CFG-007" Low Note, "a key stands twice in an object",
         why: "Parsers differ in which of the two they keep.",
         todo: "Ask its publisher which value is meant.", fixture: "format/twice.json";
     POWERFUL_CODE = "MV-CFG-008" Medium Unvetted, "source code that can start programs or run text",
@@ -96,6 +96,12 @@ rules! {
     PATH_ABSOLUTE = "MV-CFG-013" Low Note, "a path in the configuration names a place on some machine",
         why: "Left behind by whoever saved it. Some loaders open such a file in place of the one in the directory.",
         todo: "Ask its publisher for plain file names.", fixture: "";
+    YAML_UNREAD = "MV-CFG-014" Medium Unproven, "YAML that readers do not agree about",
+        why: "It is no YAML, nests too deeply, or is written so that PyYAML, ruamel.yaml and readers of YAML 1.2 take different values from it. What a loader would see was not proven.",
+        todo: "Write the file anew with a YAML library, or fetch it again.", fixture: "format/unread.yaml";
+    TARGET_OPEN = "MV-CFG-015" Medium Unvetted, "a function to call is named elsewhere",
+        why: "Hydra imports the name under _target_ and calls it. This one is put together when the configuration is used (`${…}`), from other fields, other files or the environment, or is too long to be a name.",
+        todo: "Look at what the references lead to before you use the configuration.", fixture: "format/open.yaml";
     IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
         why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
         todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";

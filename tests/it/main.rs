@@ -41,3 +41,4 @@ mod tree;
 mod tricks;
 mod waivers;
 mod weights_only;
+mod yaml;

@@ -6,7 +6,7 @@
 pub struct Field {
     /// The key, wherever it stands; `*` is every key that does not begin with `_`.
     pub key: &'static str,
-    /// The name of the file it counts in; empty for any.
+    /// The name of the file it counts in, [`YAML`] for any that ends as YAML does, empty for any at all.
     pub file: &'static str,
     /// What the value is.
     pub meaning: Meaning,
@@ -35,14 +35,14 @@ pub enum Meaning {
     Target,
     /// A pair of a library and a class.
     Component,
+    /// The class of a pipeline; in a list, the file that it stands in and its name.
+    Pipeline,
     /// A dotted class.
     Class,
     /// A module to import.
     Module,
     /// Another model that is needed.
     Needs,
-    /// Nothing that is looked at.
-    Other,
 }
 
 impl Meaning {
@@ -50,7 +50,14 @@ impl Meaning {
     pub fn reaches_down(self) -> bool {
         matches!(self, Meaning::RemoteCode | Meaning::Template | Meaning::Path)
     }
+    /// True if such a key counts in the outermost object only.
+    pub fn at_top(self) -> bool {
+        matches!(self, Meaning::Component | Meaning::Pipeline)
+    }
 }
+
+/// Stands for the name of any YAML file.
+const YAML: &str = "*.yaml";
 
 macro_rules! fields {
     ($($key:literal $file:literal $meaning:ident $loader:literal $does:literal;)*) => {
@@ -93,9 +100,13 @@ fields! {
     "path" "modules.json" Path "sentence-transformers" "loads a part of the model from it";
     "type" "modules.json" Class "sentence-transformers" "imports it and calls its load";
     "*" "model_index.json" Component "diffusers" "imports the library and loads the class";
+    "_class_name" "model_index.json" Pipeline "diffusers"
+        "imports the Python file of this name in the directory, before 0.38 without being given trust_remote_code=True";
     "parent_library" "adapter_config.json" Module "PEFT 0.4 and later" "imports it";
     "base_model_name_or_path" "" Needs "PEFT" "loads the base model from there";
     "_target_" "" Target "Hydra, NeMo (CVE-2025-23304)" "imports it and calls it";
+    "target" "*.yaml" Target "latent-diffusion and what is built on it" "imports it and calls it";
+    "class_path" "*.yaml" Target "LightningCLI" "imports it and calls it";
 }
 
 /// Libraries from which `model_index.json` names classes, and modules of diffusers that hold pipelines.
@@ -203,7 +214,8 @@ pub static LIBRARIES: &[&str] = &[
 pub fn of(key: &str, file: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| {
         let named = field.key == key || (field.key == "*" && !key.starts_with('_'));
-        named && (field.file.is_empty() || field.file == file)
+        let yaml = field.file == YAML && (file.ends_with(".yaml") || file.ends_with(".yml"));
+        named && (yaml || field.file.is_empty() || field.file == file)
     })
 }
 
@@ -216,7 +228,7 @@ mod tests {
         for (n, field) in FIELDS.iter().enumerate() {
             assert!(!field.key.is_empty() && !field.loader.is_empty() && !field.does.ends_with('.'), "{field:?}");
             let key = if field.key == "*" { "vae" } else { field.key };
-            let found = of(key, field.file).unwrap();
+            let found = of(key, if field.file == YAML { "a.yaml" } else { field.file }).unwrap();
             assert!(std::ptr::eq(found, &FIELDS[n]), "{field:?} is hidden by {found:?}");
         }
     }

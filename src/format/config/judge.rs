@@ -24,7 +24,7 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
             }
         }
         Meaning::Path => path(field, text, at, scan),
-        Meaning::Target => target(text, at, scan),
+        Meaning::Target => target(field.key, text, at, scan),
         Meaning::Class => {
             let (module, class) = text.rsplit_once('.').unwrap_or(("", text));
             if !text.starts_with("sentence_transformers.") {
@@ -37,7 +37,7 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
             }
         }
         Meaning::Needs => needs(text, at, scan),
-        Meaning::Template | Meaning::Consent | Meaning::Component | Meaning::Other => {}
+        Meaning::Template | Meaning::Consent | Meaning::Component | Meaning::Pipeline => {}
     }
 }
 
@@ -45,6 +45,21 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
 pub fn component(field: &Field, library: &str, class: &str, at: u64, scan: &mut Scan<'_>) {
     if !LIBRARIES.contains(&library) {
         outside(field, library, class, at, scan);
+    }
+}
+
+/// Judges the name of a file that holds a pipeline.
+pub fn pipeline(field: &Field, file: &str, at: u64, scan: &mut Scan<'_>) {
+    path(field, file, at, scan);
+    outside(field, file, "", at, scan);
+}
+
+/// Notes that the configuration agrees to run code of the repository, with the word it says so by.
+pub fn consent(word: &str, at: u64, scan: &mut Scan<'_>) {
+    // Python takes every string but the empty one for true, also "false"
+    if !word.is_empty() {
+        scan.capabilities.code("trust_remote_code: true".to_owned());
+        scan.report(&rules::REMOTE_CODE, at, "the configuration asks for trust_remote_code");
     }
 }
 
@@ -93,19 +108,50 @@ fn label(field: &Field) -> &'static str {
     if field.key == "*" { "a component" } else { field.key }
 }
 
-/// The value of a `_target_`, which Hydra imports and calls.
-pub fn target(name: &str, at: u64, scan: &mut Scan<'_>) {
-    scan.capabilities.code(format!("_target_: {name}"));
+/// Judges a name that a loader imports and calls, or hands to what does. `what` says where it stands, as in `_target_`.
+pub fn target(what: &str, name: &str, at: u64, scan: &mut Scan<'_>) {
+    let name = name.trim();
+    let open = name.contains("${") && !name.contains("${{");
+    // under a common word such as `target` prose may stand
+    let named = open || (name.contains('.') && !name.contains(char::is_whitespace));
+    if named || what == "_target_" {
+        scan.capabilities.code(format!("{what}: {name}"));
+    }
     if dangerous(name) {
-        let finding = Finding::new(&rules::TARGET, format!("_target_ names {}", shown(name)));
+        let finding = Finding::new(&rules::TARGET, format!("{what} names {}", shown(name)));
         scan.find(finding.at(at).global(shown(name)));
+    } else if open {
+        scan.report(
+            &rules::TARGET_OPEN,
+            at,
+            format!("{what} is {}, which is put together when it is used", shown(name)),
+        );
+    } else if named && name.len() > LONGEST_NAME {
+        scan.report(&rules::TARGET_OPEN, at, format!("{what} is longer than any name: {}", shown(name)));
     }
 }
 
+/// Bytes of a name that is looked up part by part.
+const LONGEST_NAME: usize = 256;
+
+/// Modules that are reached through any module that imports them, as in `torch.os.system`.
+static REACHED: &[&str] =
+    &["builtins", "ctypes", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "subprocess", "sys"];
+
 /// True if some way to split the name into module and attribute, as a loader may, gives something dangerous.
-fn dangerous(name: &str) -> bool {
-    name.match_indices('.').any(|(dot, _)| {
+pub fn dangerous(name: &str) -> bool {
+    if name.len() > LONGEST_NAME {
+        return false;
+    }
+    let ends = |text: &str| text.match_indices('.').map(|(dot, _)| dot).collect::<Vec<_>>();
+    let listed = |name: &str, dot: usize| {
         let (module, attribute) = (name.get(..dot), name.get(dot.saturating_add(1)..));
         matches!(module.zip(attribute).map(|(m, a)| globals::lookup(m, a)), Some(Standing::Dangerous(_)))
-    })
+    };
+    let dots = ends(name);
+    dots.iter().any(|&dot| listed(name, dot))
+        || dots.iter().filter_map(|&dot| name.get(dot.saturating_add(1)..)).any(|rest| {
+            let module = rest.split('.').next().unwrap_or(rest);
+            REACHED.contains(&module) && ends(rest).into_iter().take(2).any(|dot| listed(rest, dot))
+        })
 }
