@@ -1,22 +1,23 @@
 """Builds the wheel: maturin's, with the `mverify` command beside the extension module.
 
-The command is the Rust binary itself, so that it starts as quickly as anywhere and needs no interpreter.
+The command is the Rust binary itself, so that it starts as quickly as anywhere and needs no interpreter. A source
+distribution is what git tracks, as it lies there, since command and extension are built from one workspace.
 """
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+import tarfile
+import tempfile
 from pathlib import Path
 
 import maturin
 from maturin import (  # noqa: F401  the hooks that need nothing of ours
-    build_sdist,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
-    prepare_metadata_for_build_editable,
-    prepare_metadata_for_build_wheel,
 )
 
 HERE = Path(__file__).resolve().parent.parent
@@ -42,11 +43,47 @@ def _settings(settings):
     return {"build-args": f"--locked --profile {PROFILE}{platform}", **(settings or {})}
 
 
+def _here(hook):
+    """A hook that works where maturin finds its package, which is not where a source distribution is unpacked."""
+
+    @functools.wraps(hook)
+    def run(directory, *arguments):
+        directory = os.path.abspath(directory)
+        os.chdir(HERE)
+        return hook(directory, *arguments)
+
+    return run
+
+
+prepare_metadata_for_build_wheel = _here(maturin.prepare_metadata_for_build_wheel)
+prepare_metadata_for_build_editable = _here(maturin.prepare_metadata_for_build_editable)
+
+
+@_here
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     _command()
     return maturin.build_wheel(wheel_directory, _settings(config_settings), metadata_directory)
 
 
+@_here
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     _command()
     return maturin.build_editable(wheel_directory, _settings(config_settings), metadata_directory)
+
+
+@_here
+def build_sdist(sdist_directory, config_settings=None):
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=HERE.parent, check=True, capture_output=True).stdout
+    with tempfile.TemporaryDirectory() as scratch:
+        metadata = Path(scratch) / maturin.prepare_metadata_for_build_wheel(scratch) / "METADATA"
+        name = metadata.parent.name.removesuffix(".dist-info")
+        project = Path(scratch) / "pyproject.toml"
+        text = (HERE / "pyproject.toml").read_text()
+        project.write_text(text.replace('backend-path = ["build"]', 'backend-path = ["python/build"]'))
+        archive = Path(sdist_directory) / f"{name}.tar.gz"
+        with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as to:
+            for path in sorted(os.fsdecode(path) for path in tracked.split(b"\0") if path):
+                to.add(HERE.parent / path, f"{name}/{path}", recursive=False)
+            to.add(metadata, f"{name}/PKG-INFO")
+            to.add(project, f"{name}/pyproject.toml")
+    return archive.name
