@@ -19,6 +19,8 @@ pub(super) fn copy(name: &str, fill: impl FnOnce(&File) -> io::Result<()>) -> io
         .map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
     let file = File::from(created);
     fill(&file)?;
+    // nobody can write to it: it should not look as if
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444))?;
     crate::source::seal::seal(&file)?;
     // a descriptor that is open for reading only can be mapped on every kernel
     Ok(super::handle::reopen(&file).unwrap_or(file))

@@ -3,7 +3,7 @@ use crate::digest::{Algorithm, Hasher};
 use crate::{Proof, Verdict};
 use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 
 const MODES: [Mode; 3] = [Mode::Sealed, Mode::Private, Mode::Lease];
@@ -75,6 +75,7 @@ fn sealed_bytes_can_be_changed_by_nobody() {
     let bytes = safetensors(7, 100_000);
     let (_directory, path) = file("model.safetensors", &bytes);
     let file = opened(&path, Mode::Sealed).unwrap();
+    assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o444);
     let writer = std::fs::File::options().write(true).open(file.path());
     if let Ok(writer) = writer {
         assert!(writer.write_all_at(b"x", 0).is_err());
