@@ -14,6 +14,7 @@ use crate::verifier::Verifier;
 use crate::walk::Item;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are read between two questions whether to stop.
@@ -72,30 +73,30 @@ impl Reading<'_> {
     }
 
     /// Reads the file into `memory`, which has its length and which nobody else can write to, and verifies it there;
-    /// `threads` read at once. On an error `memory` holds zeros.
+    /// `threads` read at once. On an error `memory` holds nothing of the file.
     ///
     /// # Errors
     /// [`LoadError`], also for a file of another format.
     pub fn fill(self, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> Result<Filled, LoadError> {
-        let filled = self.try_fill(memory, threads, watch);
+        if memory.len() as u64 != self.len() {
+            memory.fill(0);
+            return Err(Error::Usage(format!("the memory has {} bytes, the file {}", memory.len(), self.len())).into());
+        }
+        read(&self.source, memory, threads, watch).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => super::stopped(self.verifier, &self.path),
+            io::ErrorKind::UnexpectedEof => Error::Changed { path: self.path.clone() }.into(),
+            _ if Changed::is(&error) => Error::Changed { path: self.path.clone() }.into(),
+            _ => Error::Io { path: self.path.clone(), doing: "read", source: error }.into(),
+        })?;
+        let filled = self.verify(memory, watch);
         if filled.is_err() {
             memory.fill(0);
         }
         filled
     }
 
-    fn try_fill(&self, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> Result<Filled, LoadError> {
-        let Reading { verifier, source, path } = self;
-        if memory.len() as u64 != self.len() {
-            return Err(Error::Usage(format!("the memory has {} bytes, the file {}", memory.len(), self.len())).into());
-        }
-        read(source, memory, threads, watch).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => super::stopped(verifier, path),
-            io::ErrorKind::UnexpectedEof => Error::Changed { path: path.clone() }.into(),
-            _ if Changed::is(&error) => Error::Changed { path: path.clone() }.into(),
-            _ => Error::Io { path: path.clone(), doing: "read", source: error }.into(),
-        })?;
-        let memory: &[u8] = memory;
+    fn verify(&self, memory: &[u8], watch: &dyn Watch) -> Result<Filled, LoadError> {
+        let Reading { verifier, path, .. } = self;
         let mut items = vec![Item::File(path.clone(), Reach::Anywhere)];
         let expected = verifier.gather(std::slice::from_ref(path), &mut items);
         let artifact = verifier.verify_source(path, &memory, &expected, watch);
@@ -112,21 +113,28 @@ impl Reading<'_> {
     }
 }
 
-/// Fills `memory` from the start of the file. The threads end with the call.
+/// Fills `memory` from the start of the file. The threads end with the call; on an error zeros take the place of what was
+/// read, and memory that was not come to is not touched, which would cost as much as to fill it.
 fn read(source: &FileSource, memory: &mut [u8], threads: usize, watch: &dyn Watch) -> io::Result<()> {
     let threads = if (memory.len() as u64) < SEVERAL_FROM { 1 } else { threads.max(1) };
+    let (begun, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let pieces = Mutex::new(memory.chunks_mut(PIECE).enumerate());
-    let work = || -> io::Result<()> {
-        loop {
-            let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((number, piece)) = next else { return Ok(()) };
-            if watch.cancelled() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            crate::source::read_exact_at(source.file(), piece, number as u64 * PIECE as u64)?;
+    let one = |number: usize, piece: &mut [u8]| -> io::Result<()> {
+        if watch.cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
         }
+        begun.fetch_max(number + 1, Relaxed);
+        crate::source::read_exact_at(source.file(), piece, number as u64 * PIECE as u64)
     };
-    std::thread::scope(|scope| {
+    let work = || -> io::Result<()> {
+        while !failed.load(Relaxed) {
+            let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, piece)) = next else { break };
+            one(number, piece).inspect_err(|_| failed.store(true, Relaxed))?;
+        }
+        Ok(())
+    };
+    let read = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| std::thread::Builder::new().spawn_scoped(scope, work)).collect();
         let mut result = work();
         for other in others.into_iter().flatten() {
@@ -134,7 +142,12 @@ fn read(source: &FileSource, memory: &mut [u8], threads: usize, watch: &dyn Watc
             result = result.and(ended);
         }
         result
-    })
+    });
+    if read.is_err() {
+        let end = begun.into_inner().saturating_mul(PIECE).min(memory.len());
+        memory.get_mut(..end).unwrap_or_default().fill(0);
+    }
+    read
 }
 
 #[cfg(test)]

@@ -41,6 +41,30 @@ fn memory_holds_what_was_verified_or_zeros() {
     assert!(memory.iter().all(|byte| *byte == 0));
 }
 
+/// Stops after so many questions.
+struct Until(AtomicUsize);
+
+impl Watch for Until {
+    fn cancelled(&self) -> bool {
+        self.0.fetch_sub(1, Relaxed) == 1
+    }
+}
+
+#[test]
+fn a_load_that_is_stopped_leaves_nothing_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("model.safetensors");
+    std::fs::write(&path, vec![7; 40 << 20]).unwrap();
+    let verifier = Verifier::builder().build().unwrap();
+    for threads in [1, 3] {
+        let reading = verifier.read_into_memory(&path, &Options::default()).unwrap();
+        let mut memory = vec![0; reading.len() as usize];
+        let stopped = reading.fill(&mut memory, threads, &Until(AtomicUsize::new(5)));
+        assert!(matches!(stopped, Err(LoadError::NotProven(_))));
+        assert!(memory.iter().all(|byte| *byte == 0));
+    }
+}
+
 #[test]
 fn what_is_no_safetensors_file_or_changes_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
