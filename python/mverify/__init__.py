@@ -52,4 +52,4 @@ def check(path: Path, **options: Unpack[Options]) -> Report:
 
     The options are those of `mverify.open`; `mode`, `memory` and `directory` have no effect here.
     """
-    return Report(_native.check(os.fspath(path), _options.native(options)))
+    return Report(_native.check(os.fsdecode(path), _options.native(options)))

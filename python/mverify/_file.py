@@ -82,9 +82,9 @@ def open(path: Path, **options: Unpack[Options]) -> VerifiedFile:
     Raises Rejected where the file is proven bad, NotProven where it is not proven, or the mode cannot be had (the message
     names the modes), UsageError, and OSError where it cannot be opened.
     """
-    return VerifiedFile(_native.open(os.fspath(path), _options.native(options)))
+    return VerifiedFile(_native.open(os.fsdecode(path), _options.native(options)))
 
 
 def to_load(path: Path, options: Options) -> VerifiedFile:
     """As `open`, for loaders, which have no use for digests in a report that nobody sees."""
-    return VerifiedFile(_native.open(os.fspath(path), _options.native(options, digests=False)))
+    return VerifiedFile(_native.open(os.fsdecode(path), _options.native(options, digests=False)))

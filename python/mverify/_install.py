@@ -9,14 +9,14 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from . import _native, _options
 from ._errors import UsageError, refuse
 from ._file import open as _open
+from ._loading import is_verified, loading
 from ._report import Report
 
 if TYPE_CHECKING:
@@ -33,16 +33,6 @@ _patches: dict[Any, _Patch] = {}
 """What is installed, by the function that stands in place of the plain one."""
 
 _changing = threading.RLock()
-
-
-class _Inside(threading.local):
-    """Paths of verified bytes that this thread is loading just now: loaders call each other on them."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-
-
-_inside = _Inside()
 
 
 def install(policy: Path | Mapping[str, Any] | None = None, /, **options: Unpack[Options]) -> None:
@@ -110,15 +100,6 @@ def _patch(module: Any, name: str, wrap: Callable[[Any], Any]) -> None:
     setattr(module, name, ours)
 
 
-@contextmanager
-def _loading(path: str) -> Iterator[None]:
-    _inside.paths.append(path)
-    try:
-        yield
-    finally:
-        _inside.paths.remove(path)
-
-
 def _bytes_of(file: Any, options: Options) -> io.BytesIO:
     """What is left in a file object, verified, as another one."""
     data = file.read()
@@ -139,12 +120,13 @@ def _by_argument(plain: Any, name: str, options: Options) -> Any:
         if not args:
             return plain(**kwargs)
         given, *rest = args
-        if not isinstance(given, (str, os.PathLike)):
-            return plain(_bytes_of(given, options), *rest, **kwargs)
-        if os.fspath(given) in _inside.paths:
+        if is_verified(given):
             return plain(*args, **kwargs)
-        with _open(given, **options) as verified, _loading(verified.path):
-            return plain(verified.path, *rest, **kwargs)
+        if not isinstance(given, (str, builtins.bytes, os.PathLike)):
+            with loading(_bytes_of(given, options)) as stream:
+                return plain(stream, *rest, **kwargs)
+        with _open(given, **options) as verified, loading(verified.path) as path:
+            return plain(path, *rest, **kwargs)
 
     return load
 
@@ -154,7 +136,7 @@ def _torch_load(plain: Any, options: Options) -> Any:
 
     def load(*args: Any, **kwargs: Any) -> Any:
         given = kwargs.get("f", args[0] if args else None)
-        if not isinstance(given, (str, os.PathLike)) or not os.fspath(given).endswith(".safetensors"):
+        if not isinstance(given, (str, os.PathLike)) or not os.fsdecode(given).endswith(".safetensors"):
             return verified(*args, **kwargs)
         from .torch import load as by_name  # which looks at the name, as torch does: that of verified bytes is another
 
@@ -178,7 +160,7 @@ def _pickle_load(plain: Any, options: Options) -> Any:
     left: WeakKeyDictionary[Any, tuple[int, io.BytesIO]] = WeakKeyDictionary()
 
     def load(file: Any, /, **kwargs: Any) -> Any:
-        if not _is_file(file) or getattr(file, "name", None) in _inside.paths:
+        if not _is_file(file) or is_verified(file):
             return plain(file, **kwargs)
         at = file.tell()
         start, verified = left.pop(file, (0, None))

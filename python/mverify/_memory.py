@@ -48,7 +48,7 @@ def load(filename: Path, options: dict[str, Any]) -> dict[str, Any] | None:
     has an element type that only safetensors knows how to hand over."""
     import torch
 
-    memory, places = _native.read_tensors(os.fspath(filename), _make, options)
+    memory, places = _native.read_tensors(os.fsdecode(filename), _make, options)
     tensors: dict[str, Any] = {}
     for name, dtype, shape, start, end in sorted(places, key=lambda place: place[3:]):
         kind = getattr(torch, _TYPES.get(dtype, ""), None)

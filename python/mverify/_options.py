@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 from . import _toml
 from ._errors import UsageError
 
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Mode = Literal["sealed", "private", "lease", "verity"]
 Progress = Callable[[int, int], object]
 
@@ -93,6 +93,24 @@ def _path(name: str, value: Any) -> str | None:
     return os.fsdecode(path)
 
 
+def _text(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise UsageError(f"{name}={value!r}: expected a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{name}={value!r}: it is not UTF-8") from None
+    return value
+
+
+def _number(name: str, value: Any, most: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise UsageError(f"{name}={value!r}: expected {what}")
+    return value
+
+
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
@@ -125,9 +143,7 @@ def native(given: Options, digests: bool = True) -> dict[str, Any]:
         raise UsageError(f"limits={limits!r}: expected a dict")
     inline = isinstance(policy, Mapping)
     progress: Any = get("progress")
-    threads = get("threads", 0)
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= 1024:
-        raise UsageError(f"threads={threads!r}: expected a number up to 1024; 0 is one per core")
+    memory = get("memory")
     return {
         "policy_file": None if inline else _path("policy", policy),
         "policy_text": _toml.document("policy", policy) if isinstance(policy, Mapping) else None,
@@ -135,25 +151,25 @@ def native(given: Options, digests: bool = True) -> dict[str, Any]:
         "torch": [str(version) for version in _list(get("torch"))],
         "profile": [str(name) for name in _list(get("profile"))],
         "require": [str(proof) for proof in _list(get("require"))],
-        "fail_on": get("fail_on"),
-        "sha256": get("sha256"),
+        "fail_on": _text("fail_on", get("fail_on")),
+        "sha256": _text("sha256", get("sha256")),
         "lock": [_path("lock", path) for path in _list(get("lock"))],
         "manifest": _path("manifest", get("manifest")),
         "key": _path("key", get("key")),
         "ca": [_path("ca", path) for path in _list(get("ca"))],
-        "subject": get("subject"),
-        "san": get("san"),
-        "identity": get("identity"),
-        "issuer": get("issuer"),
+        "subject": _text("subject", get("subject")),
+        "san": _text("san", get("san")),
+        "identity": _text("identity", get("identity")),
+        "issuer": _text("issuer", get("issuer")),
         "trusted_root": _path("trusted_root", get("trusted_root")),
         "allow_symlinks": bool(get("allow_symlinks", False)),
         "allow_legacy": bool(get("allow_legacy", False)),
         "discover": bool(get("discover", True)),
         "owner": os.geteuid() if get("strict_perms", False) else None,
-        "threads": threads,
+        "threads": _number("threads", get("threads", 0), 1024, "a number up to 1024; 0 is one per core"),
         "digests": digests,
-        "mode": get("mode", "sealed"),
-        "memory": get("memory"),
+        "mode": _text("mode", get("mode")) or "sealed",
+        "memory": None if memory is None else _number("memory", memory, 2**64 - 1, "a number of bytes"),
         "directory": _path("directory", get("directory")),
         "progress": _bar() if progress is True else (progress or None),
     }

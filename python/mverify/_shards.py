@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def verified(path: Path, suffix: str, options: Options) -> Iterator[dict[str, list[str]]]:
     """The verified shards of a set, and the tensors that the index expects in each: path -> names. `path` is the index
     or its directory."""
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     directory, index = (path, None) if os.path.isdir(path) else os.path.split(path)
     with snapshot(directory or ".", **options) as copy:
         names = os.listdir(copy)

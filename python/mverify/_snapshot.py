@@ -59,7 +59,7 @@ def snapshot(path: Path, revision: str = "main", **options: Unpack[Options]) -> 
 
     Raises Rejected, NotProven (also for modes that make no copy), UsageError, and OSError.
     """
-    return Snapshot(_native.snapshot(_revision(os.fspath(path), revision), _options.native(options)))
+    return Snapshot(_native.snapshot(_revision(os.fsdecode(path), revision), _options.native(options)))
 
 
 def _revision(path: str, revision: str) -> str:

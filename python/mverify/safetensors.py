@@ -87,7 +87,7 @@ class safe_open:
     ) -> None:
         import safetensors
 
-        self._tensors = _native.open_tensors(os.fspath(filename), _options.native(options, digests=False))
+        self._tensors = _native.open_tensors(os.fsdecode(filename), _options.native(options, digests=False))
         self._how = {"framework": framework, "device": device} | ({} if backend is None else {"backend": backend})
         try:
             path = self._tensors.path()

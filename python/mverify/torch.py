@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native, _options, safetensors
 from ._errors import UsageError, refuse
 from ._file import to_load
+from ._loading import loading
 from ._report import Report
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
     version = torch.__version__.split("+")[0]
     options.setdefault("torch", version)
     if not isinstance(f, (str, os.PathLike)):
-        return torch.load(_read(f, options), map_location=map_location, weights_only=True, **rest)
-    if os.fspath(f).endswith(".safetensors") and _numbers(version) >= (2, 13):  # as torch.load does, by the name
+        with loading(_read(f, options)) as stream:
+            return torch.load(stream, map_location=map_location, weights_only=True, **rest)
+    if os.fsdecode(f).endswith(".safetensors") and _numbers(version) >= (2, 13):  # as torch.load does, by the name
         device = "cpu" if map_location is None else map_location
         if not isinstance(device, (str, torch.device)):
             raise UsageError(f"map_location={map_location!r}: for safetensors it is a device or its name")
@@ -47,8 +49,8 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
         if rest.get("mmap"):
             raise UsageError("mmap=True: a mapping would outlive the lease; the modes are sealed, private and verity")
         rest["mmap"] = False  # whatever torch.utils.serialization.config says
-    with to_load(f, options) as verified:
-        loaded = torch.load(verified.path, map_location=map_location, weights_only=True, **rest)
+    with to_load(f, options) as verified, loading(verified.path) as path:
+        loaded = torch.load(path, map_location=map_location, weights_only=True, **rest)
         verified.settle()
         return loaded
 
@@ -70,7 +72,8 @@ def load_sharded(path: os.PathLike[str] | str, map_location: Any = None, **kwarg
     state: dict[str, Any] = {}
     with verified(path, ".bin", options) as shards:
         for file, names in shards.items():
-            part = torch.load(file, map_location=map_location, weights_only=True, **rest)
+            with loading(file):
+                part = torch.load(file, map_location=map_location, weights_only=True, **rest)
             state.update((name, part[name]) for name in names)
     return state
 

@@ -127,7 +127,11 @@ pub fn watched<T: Send>(
             spawned.map_err(|error| PyRuntimeError::new_err(format!("cannot start a thread: {error}")))?;
             loop {
                 match result.recv_timeout(TICK) {
-                    Ok(result) => return Python::attach(tell).map(|()| result),
+                    Ok(result) => {
+                        // what nothing asked to read is done as well
+                        progress.done.fetch_max(progress.total.load(Relaxed), Relaxed);
+                        return Python::attach(tell).map(|()| result);
+                    }
                     Err(RecvTimeoutError::Timeout) => {
                         if work.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
                             stop.now(); // what comes then says that it was stopped

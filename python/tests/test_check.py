@@ -134,6 +134,12 @@ def test_locks(tmp_path, command):
         {"policy": {3: 4}},
         {"look": 3},
         {"manifest": 3},
+        {"memory": -1},
+        {"memory": "1G"},
+        {"memory": True},
+        {"sha256": b"00"},
+        {"mode": 3},
+        {"subject": "\ud800", "ca": __file__},
     ],
 )
 def test_what_cannot_be_used_is_an_error(options):

@@ -133,6 +133,11 @@ def test_torch(torch, tmp_path, evil):
     mverify.install(sha256="0" * 64)
     with pytest.raises(mverify.Rejected):
         torch.load(named)
+    # mverify's own calls load what they have verified, by whatever path
+    mverify.install(sha256="0" * 64)
+    with open(path, "rb") as file:
+        for given in (path, named, file):
+            assert mverify.torch.load(given)["w"].sum() == 2
     mverify.install()
     mverify.uninstall()
     assert (torch.load, torch.jit.load) == plain

@@ -20,7 +20,12 @@ def file(torch, tmp_path):
 def test_load_file(torch, file):
     from safetensors.torch import load_file
 
-    plain, loaded = load_file(file), mverify.safetensors.load_file(file)
+    told = []
+    plain, loaded = (
+        load_file(file),
+        mverify.safetensors.load_file(os.fsencode(file), progress=lambda *n: told.append(n)),
+    )
+    assert told[-1] == (file.stat().st_size,) * 2
     assert plain.keys() == loaded.keys() and all(torch.equal(plain[k], loaded[k]) for k in plain)
     file.write_bytes(b"\0" * 200)
     loaded["w"] += 1  # what was loaded is ours, and ordinary
