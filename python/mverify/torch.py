@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_sharded"]
 
 
-def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: Any) -> Any:
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **kwargs: Any,
+) -> Any:
     """Verifies `f` and loads the bytes that were verified, with `weights_only=True`.
 
     Takes the arguments of `torch.load` and the options of `mverify.open` (`lock`, `manifest`, `key`, `sha256`, ...). The
@@ -31,7 +39,7 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
     import torch
 
     options, rest = _options.split(kwargs)
-    if rest.pop("weights_only", True) not in (True, None):
+    if weights_only is not None and not weights_only:
         raise UsageError("weights_only=False: mverify.torch.load always loads with weights_only=True")
     if pickle_module is not None:
         raise UsageError("pickle_module: weights_only=True has an unpickler of its own")
@@ -39,18 +47,18 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, **kwargs: 
     options.setdefault("torch", version)
     if not isinstance(f, (str, os.PathLike)):
         with loading(_read(f, options)) as stream:
-            return torch.load(stream, map_location=map_location, weights_only=True, **rest)
+            return torch.load(stream, map_location=map_location, weights_only=True, mmap=mmap, **rest)
     if os.fsdecode(f).endswith(".safetensors") and _numbers(version) >= (2, 13):  # as torch.load does, by the name
         device = "cpu" if map_location is None else map_location
         if not isinstance(device, (str, torch.device)):
             raise UsageError(f"map_location={map_location!r}: for safetensors it is a device or its name")
         return safetensors.load_file(f, device=str(device), **options)
     if options.get("mode") == "lease":
-        if rest.get("mmap"):
+        if mmap:
             raise UsageError("mmap=True: a mapping would outlive the lease; the modes are sealed, private and verity")
-        rest["mmap"] = False  # whatever torch.utils.serialization.config says
+        mmap = False  # whatever torch.utils.serialization.config says
     with to_load(f, options) as verified, loading(verified.path) as path:
-        loaded = torch.load(path, map_location=map_location, weights_only=True, **rest)
+        loaded = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap, **rest)
         verified.settle()
         return loaded
 

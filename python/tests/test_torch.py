@@ -1,3 +1,4 @@
+import inspect
 import io
 import json
 import os
@@ -81,6 +82,15 @@ def test_progress_is_told(torch, tmp_path):
     mverify.torch.load(path, progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (path.stat().st_size,) * 2
     assert mverify.torch.load(path, progress=True)["w"].sum() == 300_000
+
+
+def test_the_signature_is_that_of_torch_load(torch):
+    def named(load):
+        return [
+            (p.name, p.kind, p.default) for p in inspect.signature(load).parameters.values() if p.kind != p.VAR_KEYWORD
+        ]
+
+    assert named(mverify.torch.load) == named(torch.load)
 
 
 def test_only_weights_only(torch, tmp_path, evil):
