@@ -54,8 +54,8 @@ const CASES: &[Case] = &[
         [b"- &a \"".to_vec(), b"{{ x }} ".repeat(n), b"\"\n".to_vec(), b"- {template: *a, *a : b}\n".repeat(n)].concat()
     }),
     ("yaml: tags", 50_000, |n| b"- !!python/name:a.b\n- !<tag:yaml.org,2002:str> x\n".repeat(n)),
-    ("yaml: one block scalar", 200_000, |n| [b"a: |\n".to_vec(), b"  some text\n\n".repeat(n)].concat()),
-    ("yaml: one plain scalar", 200_000, |n| [b"a: b\n".to_vec(), b"  some text\n".repeat(n)].concat()),
+    ("yaml: one block scalar", 1_000_000, |n| [b"a: |\n".to_vec(), b"  some text\n\n".repeat(n)].concat()),
+    ("yaml: one plain scalar", 1_000_000, |n| [b"a: b\n".to_vec(), b"  some text\n".repeat(n)].concat()),
     ("yaml: deep, again and again", 1_000, |n| {
         [b"- ".to_vec(), b"[".repeat(200), b"]".repeat(200), b"\n".to_vec()].concat().repeat(n)
     }),

@@ -1,8 +1,10 @@
 //! Jinja templates: whether one tries to leave its sandbox.
 //!
 //! Chat templates are programs that loaders run with data; honest ones walk messages and join strings. The text between
-//! `{{ }}` and `{% %}` is cut into words once (linear, nothing is evaluated), and what leads from a value to the Python
+//! `{{ }}` and `{% %}` is cut into words (linear, nothing is evaluated), and what leads from a value to the Python
 //! interpreter is reported. Threat: CVE-2024-34359 and its disguises: escapes, joined or reversed strings, `attr`.
+
+mod unusual;
 
 use crate::finding::shown;
 use crate::rule::format as rules;
@@ -62,15 +64,26 @@ pub fn is_template(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"{{").is_some() || memchr::memmem::find(text, b"{%").is_some()
 }
 
-/// Reports what in `template` tries to reach the interpreter. `place` names it, as in `chat_template`; `at` is the
-/// offset of the text in the current member.
+/// Reports what in `template` tries to reach the interpreter, or what no ordinary template does. `place` names it, as in
+/// `chat_template`; `at` is the offset of the text in the current member.
 pub fn check(template: &str, place: &str, at: u64, scan: &mut Scan<'_>) {
-    scan.template(place, template);
-    if let Some((offset, what)) = escape(template) {
-        let offset = at.saturating_add(u64::try_from(offset).unwrap_or(0));
-        let message = format!("the template in {} reaches for {}", shown(place), shown(&what));
-        scan.report(&rules::TEMPLATE_ESCAPE, offset, message);
+    if escapes(template, place, at, scan) {
+        return;
     }
+    if let Some((offset, what)) = unusual::unusual(template) {
+        let offset = at.saturating_add(u64::try_from(offset).unwrap_or(0));
+        scan.report(&rules::TEMPLATE_UNUSUAL, offset, format!("the template in {}: {}", shown(place), shown(&what)));
+    }
+}
+
+/// The same for text that need not be a template: only what tries to reach the interpreter is reported. True if something does.
+pub fn escapes(text: &str, place: &str, at: u64, scan: &mut Scan<'_>) -> bool {
+    scan.template(place, text);
+    let Some((offset, what)) = escape(text) else { return false };
+    let offset = at.saturating_add(u64::try_from(offset).unwrap_or(0));
+    let message = format!("the template in {} reaches for {}", shown(place), shown(&what));
+    scan.report(&rules::TEMPLATE_ESCAPE, offset, message);
+    true
 }
 
 /// The first attempt to leave the sandbox: its offset, and what it reaches for.

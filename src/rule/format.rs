@@ -102,6 +102,9 @@ rules! {
     TARGET_OPEN = "MV-CFG-015" Medium Unvetted, "a function to call is named elsewhere",
         why: "Hydra imports the name under _target_ and calls it. This one is put together when the configuration is used (`${…}`), from other fields, other files or the environment, or is too long to be a name.",
         todo: "Look at what the references lead to before you use the configuration.", fixture: "format/open.yaml";
+    TEMPLATE_UNUSUAL = "MV-CFG-016" Medium Unvetted, "a template does what ordinary ones do not",
+        why: "It reads other templates, or has at hand what a name that leads to Python's internals is put together from (CVE-2024-34359 in disguise). It may be harmless; what it does was not proven.",
+        todo: "Read the template before you render it, or render it in a sandbox.", fixture: "format/pieces.jinja";
     IMAGE_BROKEN = "MV-IMG-001" Medium Unproven, "an image is broken",
         why: "The file starts as an image, and its structure does not hold: it is damaged, or it is something else.",
         todo: "Fetch the file again, or leave it out.", fixture: "format/broken.png";

@@ -6,7 +6,7 @@
 pub struct Field {
     /// The key, wherever it stands; `*` is every key that does not begin with `_`.
     pub key: &'static str,
-    /// The name of the file it counts in, [`YAML`] for any that ends as YAML does, empty for any at all.
+    /// The name of the file it counts in, in lower case; [`YAML`] for any that ends as YAML does, empty for any at all.
     pub file: &'static str,
     /// What the value is.
     pub meaning: Meaning,
@@ -31,6 +31,8 @@ pub enum Meaning {
     FileName,
     /// A path of a file that is opened.
     Path,
+    /// The same, below the directory and nowhere else.
+    Inside,
     /// A callable, for Hydra.
     Target,
     /// A pair of a library and a class.
@@ -48,7 +50,7 @@ pub enum Meaning {
 impl Meaning {
     /// True if the values in an object under such a key mean the same, whatever their own keys are.
     pub fn reaches_down(self) -> bool {
-        matches!(self, Meaning::RemoteCode | Meaning::Template | Meaning::Path)
+        matches!(self, Meaning::RemoteCode | Meaning::Template | Meaning::Path | Meaning::Inside)
     }
     /// True if such a key counts in the outermost object only.
     pub fn at_top(self) -> bool {
@@ -96,10 +98,11 @@ fields! {
     "tokenizer_file" "" Path "transformers" "opens it in place of the file of the directory";
     "special_tokens_map_file" "" Path "transformers before 5" "opens it in place of the file of the directory";
     "model_file" "" Path "fairseq, Flair and others" "opens it";
-    "weight_map" "" Path "transformers, diffusers, accelerate" "opens these files as shards";
-    "path" "modules.json" Path "sentence-transformers" "loads a part of the model from it";
+    "weight_map" "" Inside "transformers, diffusers, accelerate" "opens these files as shards";
+    "path" "modules.json" Inside "sentence-transformers" "loads a part of the model from it";
     "type" "modules.json" Class "sentence-transformers" "imports it and calls its load";
     "*" "model_index.json" Component "diffusers" "imports the library and loads the class";
+    "*" "modular_model_index.json" Component "diffusers with modular pipelines" "imports the library and loads the class";
     "_class_name" "model_index.json" Pipeline "diffusers"
         "imports the Python file of this name in the directory, before 0.38 without being given trust_remote_code=True";
     "parent_library" "adapter_config.json" Module "PEFT 0.4 and later" "imports it";
@@ -210,7 +213,7 @@ pub static LIBRARIES: &[&str] = &[
     "z_image",
 ];
 
-/// What a key means in a file of this name, with the row that says so.
+/// What a key means in a file of this name, given in lower case, with the row that says so.
 pub fn of(key: &str, file: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| {
         let named = field.key == key || (field.key == "*" && !key.starts_with('_'));

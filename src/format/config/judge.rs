@@ -23,16 +23,18 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
                 acts(&rules::PATH_OUT, field, text, at, scan);
             }
         }
-        Meaning::Path => path(field, text, at, scan),
+        Meaning::Path | Meaning::Inside => path(field, text, at, scan),
         Meaning::Target => target(field.key, text, at, scan),
         Meaning::Class => {
             let (module, class) = text.rsplit_once('.').unwrap_or(("", text));
-            if !text.starts_with("sentence_transformers.") {
+            if !text.starts_with("sentence_transformers.") || dangerous(text) {
                 outside(field, module, class, at, scan);
             }
         }
         Meaning::Module => {
-            if !matches!(text, "transformers" | "diffusers" | "torch" | "peft") && !text.starts_with("transformers.") {
+            let usual =
+                matches!(text, "transformers" | "diffusers" | "torch" | "peft") || text.starts_with("transformers.");
+            if !usual || dangerous(text) {
                 outside(field, text, "", at, scan);
             }
         }
@@ -43,7 +45,7 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
 
 /// Judges a pair of library and class.
 pub fn component(field: &Field, library: &str, class: &str, at: u64, scan: &mut Scan<'_>) {
-    if !LIBRARIES.contains(&library) {
+    if !LIBRARIES.contains(&library) || dangerous(&format!("{library}.{class}")) {
         outside(field, library, class, at, scan);
     }
 }
@@ -52,6 +54,11 @@ pub fn component(field: &Field, library: &str, class: &str, at: u64, scan: &mut 
 pub fn pipeline(field: &Field, file: &str, at: u64, scan: &mut Scan<'_>) {
     path(field, file, at, scan);
     outside(field, file, "", at, scan);
+}
+
+/// Notes that the configuration names code of the repository, or of another.
+pub fn remote_code(field: &Field, at: u64, scan: &mut Scan<'_>) {
+    scan.report(&rules::REMOTE_CODE, at, format!("{}: {} {}", field.key, field.loader, field.does));
 }
 
 /// Notes that the configuration agrees to run code of the repository, with the word it says so by.
@@ -78,8 +85,10 @@ fn path(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
         acts(&rules::PATH_OUT, field, text, at, scan);
         return;
     }
-    let drive = text.as_bytes().get(1) == Some(&b':');
-    if text.starts_with(['/', '\\', '~']) || drive || text.contains("://") {
+    let rooted = text.starts_with(['/', '\\']) || text.as_bytes().get(1) == Some(&b':');
+    if rooted && matches!(field.meaning, Meaning::Inside | Meaning::Pipeline) {
+        acts(&rules::PATH_OUT, field, text, at, scan);
+    } else if rooted || text.starts_with('~') || text.contains("://") {
         acts(&rules::PATH_ABSOLUTE, field, text, at, scan);
     }
 }

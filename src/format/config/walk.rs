@@ -47,8 +47,10 @@ pub struct Walk<'a, 's, 'x> {
     open: Vec<Open<'a>>,
     /// What the value means that comes next; `None` where no key stands before it.
     key: Option<Option<&'static Field>>,
+    /// What it means as well, being in a map whose keys are names of its own.
+    also: Option<&'static Field>,
     duplicates: usize,
-    file: &'s str,
+    file: String,
     /// Templates are looked for under every key, not only those that speak of one.
     pub templates_anywhere: bool,
     /// Where findings go.
@@ -57,20 +59,21 @@ pub struct Walk<'a, 's, 'x> {
 
 impl<'a, 's, 'x> Walk<'a, 's, 'x> {
     /// A walk over the file of this name: some keys count in some files only.
-    pub fn new(name: &'s str, scan: &'s mut Scan<'x>) -> Self {
-        let file = name.rsplit(['/', '!']).next().unwrap_or(name);
-        Walk { open: Vec::new(), key: None, duplicates: 0, file, templates_anywhere: false, scan }
+    pub fn new(name: &str, scan: &'s mut Scan<'x>) -> Self {
+        // some file systems take no notice of case
+        let file = name.rsplit(['/', '!']).next().unwrap_or(name).to_ascii_lowercase();
+        Walk { open: Vec::new(), key: None, also: None, duplicates: 0, file, templates_anywhere: false, scan }
     }
 
     /// An object or a list begins.
     pub fn open(&mut self, shape: Shape, at: u64) {
+        let under = self.under();
         let field = self.value();
-        match (shape, field) {
-            (Shape::Object, Some(field)) if field.meaning == Meaning::RemoteCode => {
-                let message = format!("{}: {} {}", field.key, field.loader, field.does);
-                self.scan.report(&rules::REMOTE_CODE, at, message);
+        match field {
+            Some(field) if field.meaning == Meaning::Consent => judge::consent("a container", at, self.scan),
+            Some(field) if field.meaning == Meaning::RemoteCode && under != Some(Meaning::RemoteCode) => {
+                judge::remote_code(field, at, self.scan);
             }
-            (_, Some(field)) if field.meaning == Meaning::Consent => judge::consent("a container", at, self.scan),
             _ => {}
         }
         let (keys, at) = (HashSet::new(), "".into());
@@ -88,9 +91,11 @@ impl<'a, 's, 'x> Walk<'a, 's, 'x> {
         let top = self.open.len() == 1;
         let Some(open) = self.open.last_mut() else { return };
         // components stand at the top of their file; the keys of a map of templates or shards are names of their own
-        let field = fields::of(&key, self.file).filter(|field| top || !field.meaning.at_top());
+        let field = fields::of(&key, &self.file).filter(|field| top || !field.meaning.at_top());
         let field = field.or_else(|| key.contains("template").then_some(&TEMPLATE));
-        self.key = Some(field.or(open.under.filter(|under| under.meaning.reaches_down())));
+        let inherited = open.under.filter(|under| under.meaning.reaches_down());
+        self.also = inherited.filter(|under| field.is_some() && under.meaning != Meaning::Template);
+        self.key = Some(field.or(inherited));
         if open.keys.contains(&key) {
             self.duplicates = self.duplicates.saturating_add(1);
             if self.duplicates <= MOST_DUPLICATES {
@@ -105,35 +110,46 @@ impl<'a, 's, 'x> Walk<'a, 's, 'x> {
     /// A string, which is made only where it is looked at. `plain` if it stands without quotes, so that it may be read as
     /// something else than a string.
     pub fn string(&mut self, text: impl FnOnce() -> Cow<'a, str>, plain: bool, at: u64) {
-        let Some(field) = self.value() else {
-            if self.templates_anywhere {
-                let text = text();
-                if jinja::is_template(text.as_bytes()) {
-                    jinja::check(&text, &self.pointer(), at, self.scan);
-                }
-            }
+        let (outer, also) = (self.under(), self.also);
+        let field = self.value();
+        if field.is_none() && !self.templates_anywhere {
             return;
-        };
-        let list = self.open.last_mut().filter(|open| open.shape == Shape::Array);
-        match (field.meaning, list) {
-            (Meaning::Component, Some(list)) => {
-                let text = text();
-                match &list.first {
-                    Some(library) => judge::component(field, library, &text, at, self.scan),
-                    None => list.first = Some(text.into_owned()),
+        }
+        let text = text();
+        let template = field.is_some_and(|field| field.meaning == Meaning::Template);
+        if template || (self.templates_anywhere && jinja::is_template(text.as_bytes())) {
+            jinja::check(&text, &self.pointer(), at, self.scan);
+        }
+        if let Some(also) = also {
+            judge::string(also, &text, at, self.scan);
+        }
+        let Some(field) = field else { return };
+        match field.meaning {
+            Meaning::Consent if plain => self.consent(&text, at),
+            Meaning::Consent => judge::consent(&text, at, self.scan),
+            Meaning::Component | Meaning::Pipeline => self.component(field, text, at),
+            meaning => {
+                if meaning == Meaning::RemoteCode && outer != Some(meaning) {
+                    judge::remote_code(field, at, self.scan);
                 }
-            }
-            (Meaning::Pipeline, Some(list)) if list.count == 1 => judge::pipeline(field, &text(), at, self.scan),
-            (Meaning::Component | Meaning::Pipeline, _) => {}
-            (Meaning::Template, _) => jinja::check(&text(), &self.pointer(), at, self.scan),
-            (Meaning::Consent, _) if plain => self.consent(&text(), at),
-            (Meaning::Consent, _) => judge::consent(&text(), at, self.scan),
-            _ => {
-                let text = text();
                 judge::string(field, &text, at, self.scan);
-                if self.templates_anywhere && jinja::is_template(text.as_bytes()) {
-                    jinja::check(&text, &self.pointer(), at, self.scan);
+            }
+        }
+    }
+
+    /// A string of a list of two.
+    fn component(&mut self, field: &'static Field, text: Cow<'a, str>, at: u64) {
+        let Some(list) = self.open.last_mut().filter(|open| open.shape == Shape::Array) else { return };
+        match &list.first {
+            Some(library) if field.meaning == Meaning::Component => {
+                judge::component(field, library, &text, at, self.scan);
+            }
+            Some(_) => {}
+            None => {
+                if field.meaning == Meaning::Pipeline {
+                    judge::pipeline(field, &text, at, self.scan);
                 }
+                list.first = Some(text.into_owned());
             }
         }
     }
@@ -157,10 +173,15 @@ impl<'a, 's, 'x> Walk<'a, 's, 'x> {
         self.key.unwrap_or_else(|| self.open.last().and_then(|open| open.under.filter(|field| inherits(open, field))))
     }
 
+    /// What the innermost object or list stands under.
+    fn under(&self) -> Option<Meaning> {
+        self.open.last().and_then(|open| open.under).map(|field| field.meaning)
+    }
+
     /// Counts the value that comes now, and gives the field that it stands under.
     fn value(&mut self) -> Option<&'static Field> {
         let field = self.field();
-        self.key = None;
+        (self.key, self.also) = (None, None);
         if let Some(open) = self.open.last_mut() {
             open.count = open.count.saturating_add(1);
         }

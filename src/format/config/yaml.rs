@@ -46,7 +46,7 @@ pub fn yaml(text: &str, name: &str, scan: &mut Scan<'_>) -> Result<(), Unread> {
     if scan.findings().iter().any(|finding| finding.rule == &rules::TEMPLATE_ESCAPE) {
         scan.template("the YAML text", text);
     } else {
-        jinja::check(text, "the YAML text", 0, scan);
+        jinja::escapes(text, "the YAML text", 0, scan);
     }
     match (unread, read) {
         (Some(unread), _) => Err(unread),
@@ -123,8 +123,12 @@ impl<'a> Reader<'a, '_, '_> {
         if plain && flow && text.starts_with(['?', ':']) {
             self.differs(place, "a plain scalar between brackets begins with ? or :, which YAML 1.1 reads as a sign");
         }
-        if self.open.is_empty() && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            self.differs(place, "a document is one block scalar, whose end YAML 1.1 sees elsewhere");
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if block && self.open.is_empty() && span.indent.is_none_or(|indent| indent == 0) {
+            self.differs(
+                place,
+                "a document is one block scalar without indentation, whose end YAML 1.1 sees elsewhere",
+            );
         }
         self.tag(tag, false, span);
         if anchor > 0 {
@@ -360,6 +364,7 @@ mod tests {
             "",
             "# nothing\n",
             "plain words\n",
+            "--- |\n  words\n---\n- a\n",
         ] {
             for text in [text.to_owned(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
                 let found = examine(text.as_bytes(), "hparams.yaml");
