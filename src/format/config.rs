@@ -99,6 +99,7 @@ mod tests {
                 &rules::PATH_OUT,
             ),
             ("m.index.json", r#"{"weight_map": {"a.weight": "../model.bin"}}"#, &rules::PATH_OUT),
+            ("tokenizer_config.json", r#"{"chat_template": {"../../x": "ok"}}"#, &rules::PATH_OUT),
             ("M.index.json", r#"{"weight_map": {"a.weight": "/model.bin"}}"#, &rules::PATH_OUT),
             ("m.index.json", r#"{"weight_map": {"prompt": "../model.bin"}}"#, &rules::PATH_OUT),
             ("m.index.json", r#"{"weight_map": {"_target_": "../model.bin"}}"#, &rules::PATH_OUT),

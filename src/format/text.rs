@@ -39,7 +39,8 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
     let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
     let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
     let python = extension == "py";
-    let yaml = matches!(extension.as_str(), "yaml" | "yml");
+    // MLflow's description of a model has no extension
+    let yaml = matches!(extension.as_str(), "yaml" | "yml") || name.rsplit(['/', '!']).next() == Some("MLmodel");
     // loaders go by such a name, however the text begins
     let read_by_name = named_json || template || python || yaml;
     if starts_with_any(start, &["<!doctype html", "<html"]) && !read_by_name {

@@ -106,6 +106,7 @@ fields! {
     "_class_name" "model_index.json" Pipeline "diffusers"
         "imports the Python file of this name in the directory, before 0.38 without being given trust_remote_code=True";
     "parent_library" "adapter_config.json" Module "PEFT 0.4 and later" "imports it";
+    "loader_module" "mlmodel" Module "MLflow" "imports it and calls its _load_pyfunc";
     "base_model_name_or_path" "" Needs "PEFT" "loads the base model from there";
     "_target_" "" Target "Hydra, NeMo (CVE-2025-23304)" "imports it and calls it";
     "target" "*.yaml" Target "latent-diffusion and what is built on it" "imports it and calls it";

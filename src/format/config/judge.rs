@@ -32,9 +32,9 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
             }
         }
         Meaning::Module => {
-            let usual =
-                matches!(text, "transformers" | "diffusers" | "torch" | "peft") || text.starts_with("transformers.");
-            if !usual || dangerous(text) {
+            let usual = matches!(text, "transformers" | "diffusers" | "torch" | "peft");
+            let part = ["transformers.", "mlflow."].iter().any(|package| text.starts_with(package));
+            if !(usual || part) {
                 outside(field, text, "", at, scan);
             }
         }
@@ -144,8 +144,29 @@ pub fn target(what: &str, name: &str, at: u64, scan: &mut Scan<'_>) {
 const LONGEST_NAME: usize = 256;
 
 /// Modules that are reached through any module that imports them, as in `torch.os.system`.
-static REACHED: &[&str] =
-    &["builtins", "ctypes", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "subprocess", "sys"];
+static REACHED: &[&str] = &[
+    "_pickle",
+    "builtins",
+    "cloudpickle",
+    "commands",
+    "ctypes",
+    "dill",
+    "importlib",
+    "joblib",
+    "marshal",
+    "nt",
+    "numpy",
+    "os",
+    "pandas",
+    "pickle",
+    "posix",
+    "pty",
+    "runpy",
+    "shutil",
+    "subprocess",
+    "sys",
+    "torch",
+];
 
 /// True if some way to split the name into module and attribute, as a loader may, gives something dangerous.
 pub fn dangerous(name: &str) -> bool {

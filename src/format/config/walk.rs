@@ -96,6 +96,11 @@ impl<'a, 's, 'x> Walk<'a, 's, 'x> {
         let inherited = open.under.filter(|under| under.meaning.reaches_down());
         self.also = inherited.filter(|under| field.is_some() && under.meaning != Meaning::Template);
         self.key = Some(field.or(inherited));
+        // a map of templates goes by their names
+        let names = |under: &&Field| under.meaning == Meaning::Template;
+        if let (Some(_), Some(name)) = (open.under.filter(names), fields::of("name", &self.file)) {
+            judge::string(name, &key, at, self.scan);
+        }
         if open.keys.contains(&key) {
             self.duplicates = self.duplicates.saturating_add(1);
             if self.duplicates <= MOST_DUPLICATES {

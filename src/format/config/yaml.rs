@@ -294,6 +294,9 @@ mod tests {
             "_target_: numpy.lib.os.path.os.system\n",
             "model: {target: os.system, params: {}}\n",
             "class_path: subprocess.Popen\n",
+            "_target_: torch.serialization.pickle.loads\n",
+            "_target_: mine.torch.load\n",
+            "_target_: torch.ops.load_library\n",
             "chat: \"{{ config.__class__ }}\"\n",
             "chat_template: \"{{ config.__cl\\x61ss__ }}\"\n",
             "chat_template: >-\n  {{ config.__class__\n  }}\n",
@@ -375,6 +378,9 @@ mod tests {
         assert!(examine(b"trust_remote_code: yes\n", "x.yaml").has(&rules::REMOTE_CODE));
         assert!(examine(b"trust_remote_code: &t true\n", "x.yml").has(&rules::REMOTE_CODE));
         assert_eq!(examine(b"\tprose: [with\n", "LICENSE").verdict(), Verdict::Ok);
+        let flavors = |module: &str| format!("flavors:\n  python_function:\n    loader_module: {module}\n");
+        assert_eq!(examine(flavors("mlflow.sklearn").as_bytes(), "MLmodel").verdict(), Verdict::Ok);
+        assert!(examine(flavors("mine").as_bytes(), "MLmodel").has(&rules::CLASS_OUTSIDE));
     }
 
     #[test]

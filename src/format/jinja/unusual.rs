@@ -37,6 +37,7 @@ pub fn unusual(template: &str) -> Option<(usize, String)> {
                     let letters = text.replace("%s", "").chars().filter(|c| c.is_alphabetic()).collect::<String>();
                     let letters = letters.to_lowercase();
                     if WORDS.contains(&letters.as_str()) || WORDS.contains(&backwards(&letters).as_str()) {
+                        underscores |= text.contains("__");
                         word.get_or_insert((begin, letters.clone()));
                     }
                     if text.len() <= LONGEST_PIECE {
@@ -73,7 +74,7 @@ mod tests {
     fn disguises_are_noticed() {
         for template in [
             "{{ x['_'*2~'class'~'_'*2] }}",
-            "{{ x['__CLASS__'|lower] }}{{ '_' }}",
+            "{{ x['__CLASS__'|lower] }}",
             "{{ x['@@class@@'|replace('@','_')] }}",
             "{{ x['%s%sclass%s%s'|format('_','_','_','_')] }}",
             r"{{ x['\N{LOW LINE}_class__'] }}",
