@@ -63,8 +63,9 @@ class Options(TypedDict, total=False):
     """Called about 25 times a second with the bytes read so far and in all; True shows a bar of tqdm."""
     mode: Mode
     """What keeps verified bytes from changing. "sealed" (default): a copy in memory that nobody can write to; "private":
-    a copy on disk, in a directory that only this user can enter; "lease": the file itself, under a read lease; "verity":
-    the file itself, where fs-verity makes it unchangeable. None is taken in place of another."""
+    a copy on disk, in a directory that only this user can enter; "lease": the file itself, under a read lease, of
+    which nothing may be mapped that is used later; "verity": the file itself, where fs-verity makes it unchangeable. None
+    is taken in place of another."""
     memory: int | None
     """Most bytes of a sealed copy (default: half of what the machine, or the control group, has free)."""
     directory: Path | None

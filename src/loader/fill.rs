@@ -33,6 +33,7 @@ pub struct Reading<'v> {
 
 /// What was read: the report that let it through, and the tensors, whose ranges are those of the memory.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Filled {
     /// The report; its verdict is ok.
     pub report: Report,
