@@ -33,7 +33,7 @@ type Whole<S, C> = (S, Plan, C);
 impl<S: ReadAt, C> Cut<S, C> {
     /// Cuts a source if its plan is about its shards and nothing else, and if there are at least two.
     pub(super) fn new(job: usize, source: S, plan: Plan, carry: C) -> Result<Self, Whole<S, C>> {
-        let alone = plan.algorithms.is_empty() && plan.crcs.is_empty();
+        let alone = plan.is_of_shards_alone();
         match plan.shards.as_slice() {
             [sharding] if alone && sharding.algorithm != Algorithm::Sha1Git => {
                 let sharding = Sharding { size: sharding.size.max(1), ..*sharding };

@@ -5,6 +5,8 @@
 
 use super::algorithm::{Algorithm, Digests};
 use super::hasher::Hasher;
+#[cfg(feature = "parallel")]
+use super::many::{Prepared, many};
 use super::pool::Pool;
 use super::shards::{Sharded, Sharding, Shards};
 use crate::scan::DeferredCrc;
@@ -12,6 +14,8 @@ use crate::source::{Changed, ReadAt, Window};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::io;
+#[cfg(feature = "parallel")]
+use std::ops::ControlFlow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -35,6 +39,13 @@ pub struct Plan {
     pub crcs: Vec<DeferredCrc>,
     /// Digests of equal parts.
     pub shards: Vec<Sharding>,
+}
+
+impl Plan {
+    /// True if nothing wants the bytes in order, from the first to the last.
+    pub(super) fn is_of_shards_alone(&self) -> bool {
+        self.algorithms.is_empty() && self.crcs.is_empty() && !self.shards.is_empty()
+    }
 }
 
 /// What one pass found.
@@ -113,10 +124,26 @@ pub fn pass(source: &dyn ReadAt, plan: &Plan, pool: &Pool, watch: &dyn Watch) ->
     if let Some(threads) = pool.rayon()
         && source.len() >= PARALLEL_FROM
     {
+        if plan.is_of_shards_alone() {
+            return by_shards(source, plan, pool, watch);
+        }
         return threads.install(|| run(source, plan, true, &mut Buffers::default(), &context));
     }
     let _ = pool;
     run(source, plan, false, &mut Buffers::default(), &context)
+}
+
+/// The pass of a source whose shards all threads take from, as those of one among many.
+#[cfg(feature = "parallel")]
+fn by_shards(source: &dyn ReadAt, plan: &Plan, pool: &Pool, watch: &dyn Watch) -> Result<Passed, PassError> {
+    let mut result = Err(PassError::Cancelled);
+    let prepare = |plan| Prepared::Hash { source, plan, carry: () };
+    let complete = |(), _, passed| passed;
+    let _ = many(pool, std::iter::once(plan.clone()), prepare, complete, watch, |passed| {
+        result = passed;
+        ControlFlow::Continue(())
+    });
+    result
 }
 
 /// What the pass found, if nothing `differs` from what is expected; else what another pass finds on the plain path, where
@@ -369,6 +396,66 @@ mod tests {
                 let pool = Pool::new(threads).unwrap();
                 assert_eq!(pass(&bytes, &plan, &pool, &()).unwrap().digests, expected, "{len} on {threads}");
             }
+        }
+    }
+
+    #[cfg(feature = "parallel")]
+    mod threads {
+        use super::*;
+        use std::collections::HashSet;
+        use std::sync::{Condvar, Mutex};
+        use std::thread::ThreadId;
+        use std::time::Duration;
+
+        /// Gives nothing to the first thread that reads until a second one does.
+        struct ForTwo {
+            bytes: Vec<u8>,
+            readers: Mutex<HashSet<ThreadId>>,
+            came: Condvar,
+        }
+
+        impl ReadAt for ForTwo {
+            fn len(&self) -> u64 {
+                ReadAt::len(&self.bytes)
+            }
+            fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+                let mut readers = self.readers.lock().unwrap();
+                readers.insert(std::thread::current().id());
+                self.came.notify_all();
+                let minute = Duration::from_secs(60);
+                let waited = self.came.wait_timeout_while(readers, minute, |readers| readers.len() < 2).unwrap();
+                if waited.1.timed_out() { Err(io::ErrorKind::TimedOut.into()) } else { self.bytes.read_at(offset, buf) }
+            }
+        }
+
+        #[test]
+        fn shards_alone_are_spread_over_the_threads() {
+            let bytes = noise(8 << 20);
+            for algorithm in [Algorithm::Sha256, Algorithm::Blake3, Algorithm::Sha512] {
+                let sharding = Sharding { algorithm, size: 1 << 20, end: u64::MAX };
+                let plan = Plan { shards: vec![sharding], ..Plan::default() };
+                let plain = pass(&bytes, &plan, &Pool::single(), &()).unwrap();
+                let source = ForTwo { bytes: bytes.clone(), readers: Mutex::default(), came: Condvar::new() };
+                let passed = pass(&source, &plan, &Pool::new(2).unwrap(), &()).unwrap();
+                assert_eq!(passed.shards, plain.shards, "{algorithm:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pass_ends_when_it_is_cancelled() {
+        struct Cancelled;
+        impl Watch for Cancelled {
+            fn cancelled(&self) -> bool {
+                true
+            }
+        }
+        let sharding = Sharding { algorithm: Algorithm::Sha256, size: 1 << 20, end: u64::MAX };
+        let shards = Plan { shards: vec![sharding], ..Plan::default() };
+        let whole = Plan { algorithms: vec![Algorithm::Sha256], ..Plan::default() };
+        for (plan, threads) in [(&shards, 1), (&shards, 2), (&whole, 1), (&whole, 2)] {
+            let passed = pass(&noise(4 << 20), plan, &Pool::new(threads).unwrap(), &Cancelled);
+            assert!(matches!(passed, Err(PassError::Cancelled)));
         }
     }
 
