@@ -91,6 +91,18 @@ fn an_unknown_class_is_unknown_and_an_unknown_call_is_bad() {
     assert_eq!(verdict(b"\x80\x02c__main__\nNet\n)R}b."), Verdict::Bad);
 }
 
+/// What checkpoints keep besides tensors: the error a run ended with, the state of a scaler, a function held for later.
+#[test]
+fn what_libraries_keep_beside_weights_is_ok() {
+    is_ok(b"\x80\x02ccommands\nCalledProcessError\nK\x01]\x86R.");
+    is_ok(b"\x80\x02ctorch.cuda\nOutOfMemoryError\nX\x01\x00\x00\x00m\x85R.");
+    is_ok(b"\x80\x02ccollections\ndefaultdict\nctorch.amp.grad_scaler\n_refresh_per_optimizer_state\n\x85R.");
+    is_ok(b"\x80\x02cfunctools\npartial\nchtml\nescape\n\x85R(chtml\nescape\n)}Ntb.");
+    // held is not called
+    finds(b"\x80\x02chtml\nescape\nX\x01\x00\x00\x00a\x85R.", &rules::UNVETTED_CALL);
+    finds(b"\x80\x02ccollections\ndefaultdict\nccopy\ndeepcopy\n\x85R.", &rules::MISUSED);
+}
+
 #[test]
 fn changing_a_class_or_module_is_bad() {
     finds(b"\x80\x02ccollections\nOrderedDict\n}b.", &rules::MISUSED);

@@ -19,6 +19,7 @@ fn what_torch_writes_is_vetted() {
 #[test]
 fn what_older_libraries_wrote_is_vetted() {
     assert!(may_be_rebuilt("_loss", "CyHalfBinomialLoss") && may_be_rebuilt("_loss", "__pyx_unpickle_CyHuberLoss"));
+    assert!(vetted("_loss", "CyPinballLoss").call, "scikit-learn 1.4 to 1.6 call it with its one number");
     assert_eq!(lookup("_loss", "system"), Standing::Covered);
     assert!(may_be_rebuilt("pandas.tseries.offsets", "MonthEnd"));
     assert!(may_be_rebuilt("scipy.stats.stats", "Ttest_indResult"));
@@ -45,7 +46,17 @@ fn dangerous_modules_hold_for_what_is_below_them() {
 
 #[test]
 fn exact_pairs_outrank_their_module() {
-    assert_eq!(vetted("subprocess", "CalledProcessError").kind, Kind::Class);
+    for (module, name) in [
+        ("subprocess", "CalledProcessError"),
+        // what protocols 0 to 2 make of it
+        ("commands", "CalledProcessError"),
+        ("sqlite3", "OperationalError"),
+        ("http.client", "IncompleteRead"),
+        ("os", "stat_result"),
+        ("_io", "BytesIO"),
+    ] {
+        assert_eq!(vetted(module, name).kind, Kind::Class, "{module} {name}");
+    }
 }
 
 #[test]
