@@ -52,7 +52,11 @@ impl Machine<'_, '_, '_> {
         }
         let parts = self.arena.parts(value)?;
         let code = *self.arena.parts(*parts.first()?)?.first()?;
-        let mut dtype = by_code(&constant::text(self.bytes, code)?)?;
+        let mut dtype = match constant::text(self.bytes, code) {
+            Some(code) => by_code(&code)?,
+            None if self.is_record_class(code) => Dtype { item_bytes: None, objects: false, extended: true },
+            None => return None,
+        };
         if let Some(state) = parts.get(1).and_then(|state| self.arena.parts(*state)) {
             // (version, byte order, subarray, names, fields, item size, alignment, flags …)
             // numpy takes the size from there for text, bytes and records only
@@ -139,6 +143,13 @@ impl Machine<'_, '_, '_> {
                 Err(Forged::Certainly("holds no objects and says that it does: bytes become pointers to objects"))
             }
         }
+    }
+
+    /// Records are saved as a type that names its class: their size is in the state.
+    fn is_record_class(&self, value: Value) -> bool {
+        matches!(value, Value::Global(id) if self.names.get(id).is_some_and(|n| {
+            matches!(n.module.as_str(), "numpy" | "numpy.rec") && matches!(n.name.as_str(), "record" | "void")
+        }))
     }
 
     fn is_object_class(&self, value: Value) -> bool {

@@ -65,12 +65,14 @@ pub static SHAPES: &[(&str, &str)] = &[
     (
         "const-getattr",
         "exactly (object, constant name without dot): the object is a vetted class or an instance of one, and the pair \
-         `Class.name` is vetted itself or a member of an enumeration",
+         `Class.name` is vetted itself or a member of an enumeration; or a vetted method of a plain value; or a vetted class \
+         and `__new__`, which only a `partial` that constructs the class takes",
     ),
     (
         "partial-of-vetted",
         "the first argument, and the callable set by BUILD, is vetted without a shape (holding it calls nothing), or is \
-         `defaultdict` over a global that may be called",
+         `defaultdict` over a global that may be called, or a vetted method; or it is `__new__` of the class that follows: calling \
+         that is NEWOBJ_EX as protocols 2 and 3 write it",
     ),
     (
         "callable-args",
@@ -99,6 +101,12 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("type-of-none", "exactly one argument: None, NotImplemented or Ellipsis"),
     ("one-argument", "exactly one argument"),
     ("newobj", "(vetted class, arguments …): the same as NEWOBJ or NEWOBJ_EX of that class"),
+    ("opens-a-file", "never called or constructed: only numpy's own functions make one, without its constructor"),
+    (
+        "distribution",
+        "filled by a dict whose `_parse_arg_template` is scipy's own text over names of parameters, and which replaces no method \
+         that runs it",
+    ),
     ("array-file", "joblib before 0.10: the array is a file beside the pickle, or follows in the stream"),
     ("array-wrapper", "joblib: raw array bytes follow BUILD in the stream"),
     ("default-factory", "no argument, None, one global that may be called without arguments, or a `partial` of one"),

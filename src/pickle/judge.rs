@@ -114,6 +114,9 @@ impl Machine<'_, '_, '_> {
         if self.arena.of(args).is_none_or(|node| node.shape != Shape::Tuple) {
             self.arguments_are_no_tuple(args);
         }
+        if let Some((class, args, keywords)) = self.constructor(callee, args)? {
+            return self.construct_with(class, args, Some(keywords));
+        }
         let Value::Global(id) = callee else {
             if callee.is_const() || self.is_container(callee) {
                 self.report(&rules::MALFORMED, "what is called cannot be called: loading raises here".to_owned());
@@ -135,6 +138,10 @@ impl Machine<'_, '_, '_> {
             self.accuse_once(&rules::UNVETTED_CALL, id, what);
             return Ok(Value::Unknown);
         }
+        if vetted.shape != Some("np-reconstruct") && self.hands_on_an_opener(args) {
+            self.accuse_once(&rules::MISUSED, id, "is handed a class that opens a file when it is constructed");
+            return Ok(Value::Unknown);
+        }
         if depth > MAX_NESTED_CALLS {
             self.accuse(&rules::UNPROVEN_USE, id, "is called by a function that is called by a function, and so on");
             return Ok(Value::Unknown);
@@ -153,6 +160,13 @@ impl Machine<'_, '_, '_> {
         self.judge_cost(id, args);
         let shape = if vetted.kind == Kind::Class { Shape::Instance } else { Shape::Result };
         self.product(shape, id, args)
+    }
+
+    /// True if a class that opens files is among the arguments: only numpy's own function makes one without its constructor.
+    fn hands_on_an_opener(&self, args: Value) -> bool {
+        self.arena.parts(args).unwrap_or_default().iter().any(
+            |&arg| matches!(arg, Value::Global(id) if self.names.get(id).is_some_and(|n| n.shape() == Some("opens-a-file"))),
+        )
     }
 
     /// A new instance or result, which keeps its arguments where a rule may ask for them.
@@ -199,7 +213,8 @@ impl Machine<'_, '_, '_> {
         }
         match name.vetted().map(|v| v.kind) {
             Some(Kind::Class) => {
-                let asks = name.shape().is_some() && self.arena.parts(args).is_none_or(|parts| !parts.is_empty());
+                let given = |value| self.arena.parts(value).is_none_or(|parts| !parts.is_empty());
+                let asks = name.shape().is_some() && (given(args) || keywords.is_some_and(given));
                 self.judge_cost(id, args);
                 let fit = if asks { self.fit(id, args, 0)? } else { Fit::Fits(None) };
                 match fit {
@@ -286,6 +301,11 @@ impl Machine<'_, '_, '_> {
                 class,
                 "stands for an array in another file, which was not looked at",
             );
+        }
+        if shape == Some("distribution")
+            && let Err(what) = self.distribution_state(state)
+        {
+            self.accuse(&rules::MISUSED, class, what);
         }
         if shape == Some("partial-of-vetted") {
             let parts = self.arena.parts(state).unwrap_or_default();

@@ -61,6 +61,9 @@ impl Machine<'_, '_, '_> {
                 _ => misfit("is called with more or fewer than one argument"),
             },
             "newobj" => return self.newobj(&args),
+            "opens-a-file" => misfit("is constructed, which opens a file"),
+            // what counts is the state that BUILD gives it
+            "distribution" => fits(),
             "array-file" => uncertain("stands for an array in another file, which was not looked at"),
             "array-wrapper" => fits(),
             "default-factory" => match args.first() {
@@ -84,9 +87,15 @@ impl Machine<'_, '_, '_> {
         })
     }
 
-    /// True for what `partial` may hold: whatever is vetted without a shape, since holding it calls nothing, and
-    /// `defaultdict` with the factory `first`.
+    /// True for what `partial` may hold: whatever is vetted without a shape, since holding it calls nothing, `defaultdict`
+    /// with the factory `first`, a vetted method, and `__new__` of the class `first`.
     pub(super) fn may_wrap(&self, callee: Value, first: Option<&Value>) -> bool {
+        if let Some(node) = self.arena.of(callee).filter(|node| node.shape == Shape::Attribute) {
+            return match node.class {
+                NOBODY => !node.tainted,
+                class => first.is_none_or(|&first| first == Value::Global(class)),
+            };
+        }
         self.vetted_of(callee).is_some_and(|vetted| match vetted.shape {
             Some("default-factory") => first.is_none_or(|&factory| self.is_freely_callable(factory)),
             shape => shape.is_none(),
@@ -203,8 +212,23 @@ impl Machine<'_, '_, '_> {
         let Some(attribute) = self.text(attribute) else {
             return Ok(misfit("looks up an attribute whose name is computed while loading"));
         };
+        if let (Value::Global(class), "__new__") = (object, attribute.as_str())
+            && self.is_vetted_class(object)
+        {
+            // see `constructor`; tainted, so that nothing else takes it
+            return Ok(Fit::Fits(Some(self.arena.add(Shape::Attribute, class, true, &[])?)));
+        }
         if attribute.starts_with('_') && attribute.ends_with('_') || attribute.contains('.') {
             return Ok(misfit("looks up a private attribute"));
+        }
+        if let Some((module, class)) = self.plain_class(object) {
+            let fit = matches!(globals::lookup(module, &format!("{class}.{attribute}")), Standing::Vetted(_));
+            let value = self.arena.add(Shape::Attribute, NOBODY, !fit, &[])?;
+            return Ok(if fit {
+                Fit::Fits(Some(value))
+            } else {
+                uncertain("looks up an attribute that is not vetted")
+            });
         }
         let (class, of_class) = match object {
             Value::Global(id) => (id, true),
@@ -230,6 +254,78 @@ impl Machine<'_, '_, '_> {
         };
         let value = self.arena.add(Shape::Attribute, NOBODY, !fit, &[])?;
         Ok(if fit { Fit::Fits(Some(value)) } else { uncertain("looks up an attribute that is not vetted") })
+    }
+
+    /// The class of what no global names: a constant, a plain container, or what one of numpy's constructors returned.
+    fn plain_class(&self, value: Value) -> Option<(&'static str, &'static str)> {
+        let built_in = match value {
+            Value::Const(Kind::Str, ..) => "str",
+            Value::Const(Kind::Bytes, ..) => "bytes",
+            Value::Const(Kind::Int, ..) => "int",
+            Value::Const(Kind::Float, ..) => "float",
+            Value::Const(..) | Value::Global(_) | Value::Unknown | Value::Absent => return None,
+            Value::Node(node) => match self.arena.node(node)?.shape {
+                Shape::Tuple => "tuple",
+                Shape::List => "list",
+                Shape::Dict => "dict",
+                Shape::Set => "set",
+                Shape::Result => {
+                    let name = self.names.get(self.arena.node(node)?.class)?;
+                    return match (name.module.as_str(), name.name.as_str()) {
+                        ("numpy.random._pickle", "__randomstate_ctor") => Some(("numpy.random.mtrand", "RandomState")),
+                        ("numpy.random._pickle", "__generator_ctor") => Some(("numpy.random._generator", "Generator")),
+                        _ => None,
+                    };
+                }
+                _ => return None,
+            },
+        };
+        Some(("builtins", built_in))
+    }
+
+    /// What protocols 2 and 3 write for NEWOBJ_EX: `partial(class.__new__, class, *args, **keywords)()`. The class, its
+    /// arguments and the keywords, if `callee` is such a partial.
+    pub(super) fn constructor(&mut self, callee: Value, args: Value) -> Step<Option<(Value, Value, Value)>> {
+        let node = self.arena.of(callee).filter(|node| node.shape == Shape::Instance).map(|node| node.class);
+        let partial = node.and_then(|class| self.names.get(class)).and_then(|name| name.shape());
+        if partial != Some("partial-of-vetted") || !self.arena.parts(args).is_some_and(<[Value]>::is_empty) {
+            return Ok(None);
+        }
+        let Some(&[_, state]) = self.arena.parts(callee) else { return Ok(None) };
+        let Some(&[method, inner, keywords, _]) = self.arena.parts(state) else { return Ok(None) };
+        let inner = self.arena.parts(inner).map(<[Value]>::to_vec).unwrap_or_default();
+        let Some((&class, rest)) = inner.split_first() else { return Ok(None) };
+        let of = self.arena.of(method).filter(|node| node.shape == Shape::Attribute).map(|node| node.class);
+        if of.is_none_or(|of| class != Value::Global(of)) {
+            return Ok(None);
+        }
+        let args = self.arena.add(Shape::Tuple, NOBODY, self.any_tainted(rest), rest)?;
+        Ok(Some((class, args, keywords)))
+    }
+
+    /// The state of a distribution of scipy holds the source of its argument parser, which `__setstate__` runs: it has to be
+    /// scipy's own text, with the names of the distribution's parameters in it. No attribute may stand for the methods that run
+    /// it, and what is added to and compared there is a number.
+    pub(super) fn distribution_state(&self, state: Value) -> Result<(), &'static str> {
+        let pairs = self.arena.parts(state).filter(|_| self.is_shape(state, Shape::Dict));
+        let mut found = false;
+        for pair in pairs.ok_or("is filled with a state that cannot be followed")?.chunks_exact(2) {
+            let &[key, value] = pair else { continue };
+            let key = self.text(key).ok_or("is filled with a state that cannot be followed")?;
+            let fits = match key.as_str() {
+                "_parse_arg_template" => {
+                    found = true;
+                    self.text(value).is_some_and(|template| is_argument_template(&template))
+                }
+                "numargs" | "moment_type" => value.is_const(),
+                key => !key.starts_with("_attach") && !key.starts_with("__"),
+            };
+            if !fits {
+                return Err("is filled with source that scipy did not write");
+            }
+        }
+        // without it the class's own is looked for, and there is none
+        if found { Ok(()) } else { Err("is filled without the source that scipy writes") }
     }
 
     fn reconstructor(&mut self, args: &[Value]) -> Step<Fit> {
@@ -358,9 +454,57 @@ impl Machine<'_, '_, '_> {
     }
 }
 
+/// scipy's `parse_arg_template` over names of parameters, for a distribution over numbers or over integers.
+fn is_argument_template(text: &str) -> bool {
+    let names = text.strip_prefix("\ndef _parse_args(self, ").and_then(|rest| Some(rest.split_once(" loc=0")?.0));
+    let Some(names) = names else { return false };
+    let is_name = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty()
+    };
+    if !(names.is_empty() || names.strip_suffix(", ").is_some_and(|names| names.split(", ").all(is_name))) {
+        return false;
+    }
+    [("loc=0, scale=1", "loc, scale"), ("loc=0", "loc, 1")].iter().any(|(takes, gives)| {
+        text == format!(
+            "\ndef _parse_args(self, {names} {takes}):\n    return ({names}), {gives}\n\n\
+             def _parse_args_rvs(self, {names} {takes}, size=None):\n    \
+             return self._argcheck_rvs({names} {gives}, size=size)\n\n\
+             def _parse_args_stats(self, {names} {takes}, moments='mv'):\n    return ({names}), {gives}, moments\n"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::globals::SHAPES;
+    use super::is_argument_template;
+
+    #[test]
+    fn only_the_argument_parser_of_scipy_is_one() {
+        let own = |names: &str, takes: &str, gives: &str| {
+            format!(
+                "\ndef _parse_args(self, {names} {takes}):\n    return ({names}), {gives}\n\ndef _parse_args_rvs(self, \
+                 {names} {takes}, size=None):\n    return self._argcheck_rvs({names} {gives}, size=size)\n\n\
+                 def _parse_args_stats(self, {names} {takes}, moments='mv'):\n    return ({names}), {gives}, moments\n"
+            )
+        };
+        assert!(is_argument_template(&own("", "loc=0, scale=1", "loc, scale")));
+        assert!(is_argument_template(&own("a, b_2, ", "loc=0", "loc, 1")));
+        for text in [
+            own("a=print(), ", "loc=0", "loc, 1"),
+            own("a", "loc=0", "loc, 1"),
+            own("a, , ", "loc=0", "loc, 1"),
+            own("2a, ", "loc=0", "loc, 1"),
+            own("a, ", "loc=print()", "loc, 1"),
+            own("a, ", "loc=0", "print()"),
+            own("", "loc=0", "loc, 1") + "print()\n",
+            String::new(),
+        ] {
+            assert!(!is_argument_template(&text), "{text}");
+        }
+    }
 
     /// The tables and the match above name the same rules.
     #[test]

@@ -2,6 +2,7 @@
 
 mod forged;
 mod hostile;
+mod libraries;
 mod second_opinion;
 
 use super::*;

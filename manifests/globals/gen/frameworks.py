@@ -5,6 +5,8 @@ skip        modules left out, with everything below them
 classes     modules whose classes are judged, default all walked
 native      modules in native code whose classes were reviewed: their constructors take numbers, arrays and plain values
 call_native of those, modules whose classes may also be called
+shaped      bases that were read, and the rule of shape under which what derives from them is vetted
+methods     bases, and the methods that may be named as data
 functions   modules whose functions may be named as data (never called while unpickling)
 aliases     (new prefix, old prefix): names that older versions used
 """
@@ -42,7 +44,10 @@ FRAMEWORKS = {
         native="pybind11_builtins scipy.spatial scipy.interpolate scipy.sparse scipy.stats scipy.signal scipy.special scipy.ndimage scipy.linalg "
         "scipy.cluster scipy.optimize._highspy scipy._lib._unuran",
         functions="scipy.special scipy.stats scipy.spatial scipy.signal scipy.optimize scipy.linalg scipy.sparse scipy.ndimage "
-        "scipy.integrate scipy.interpolate scipy.fft scipy.cluster scipy._lib",
+        "scipy.integrate scipy.interpolate scipy.fft scipy.cluster scipy._lib scipy.odr scipy._external.array_api_compat.numpy",
+        shaped={"rv_generic": ("distribution", "a distribution: its state holds source that scipy runs, and numbers")},
+        methods={"rv_discrete": "_entropy", "interp1d": "_call_linear _call_linear_np _call_nan_spline _call_nearest "
+                 "_call_previousnext _call_spline"},
         aliases=[("scipy.sparse._", "scipy.sparse."), ("scipy.interpolate._", "scipy.interpolate."),
                  ("scipy.spatial._kdtree", "scipy.spatial.kdtree"), ("scipy.spatial._ckdtree", "scipy.spatial.ckdtree"),
                  ("scipy.stats._kde", "scipy.stats.kde"), ("scipy.signal._ltisys", "scipy.signal.ltisys"),

@@ -165,6 +165,17 @@ def judge_class(cls, judge, spec):
     return " ".join(words), why
 
 
+def shaped(cls, spec):
+    """(words, why) of a class that is vetted under a rule of shape, with a base that was read: nothing in it may override what
+    unpickling reaches of that base."""
+    for name, (shape, why) in spec.get("shaped", {}).items():
+        base = next((base for base in cls.__mro__ if base.__name__ == name), None)
+        reached = [find(cls, method)[0] for method in (*BUILDING, "_attach_methods", "_attach_argparser_methods")] if base else []
+        if base and all(owner is None or owner.__module__ in ("builtins", base.__module__) for owner in reached):
+            return f"class shape={shape}", why
+    return None
+
+
 def pickled_names(obj):
     """The one global that a pickle of `obj` is, if it is just that."""
     try:
@@ -215,7 +226,7 @@ def make(name, spec):
         if pair in REVIEWED or dangerous(*pair):
             continue
         try:
-            result = judge_class(cls, judge, spec)
+            result = shaped(cls, spec) or judge_class(cls, judge, spec)
         except RecursionError:
             result = ["recursion"]
         if isinstance(result, list):

@@ -64,7 +64,7 @@ macro_rules! tables {
     };
 }
 
-static TABLES: [Table; 36] = tables![
+static TABLES: [Table; 37] = tables![
     "reviewed/dangerous.txt", // first: see `dangerous_module`
     "generated/accelerate.txt",
     "generated/boosting.txt",
@@ -96,6 +96,7 @@ static TABLES: [Table; 36] = tables![
     "reviewed/joblib.txt",
     "reviewed/numpy.txt",
     "reviewed/pandas.txt",
+    "reviewed/scipy.txt",
     "reviewed/sklearn.txt",
     "reviewed/small.txt",
     "reviewed/stdlib.txt",
