@@ -106,7 +106,7 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
             return Ok(Identity::new("text", Role::Inert));
         }
         if let Err(unread) = read {
-            scan.report(&rules::YAML_UNREAD, unread.at, format!("the YAML is not read alike by all: {}", unread.what));
+            scan.report(&rules::YAML_UNREAD, unread.at, unread.what);
         }
         return Ok(Identity::new("yaml", Role::Config));
     }

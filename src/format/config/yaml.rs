@@ -3,7 +3,7 @@
 //! The events come from granit-parser, which neither recurses nor expands aliases and bounds nesting. What matters is what
 //! PyYAML, libyaml and ruamel.yaml would read, so the few places where they read another document than it does are found
 //! here ([`Reader::differs`]) and are not proven; `tests/it/yaml.rs` holds the rest against PyYAML. An alias stands for the
-//! scalar of its anchor; nothing else is followed. Linear in time and memory. Threat: tags and keys that a look at the text
+//! scalar of its anchor; nothing else is followed. Linear in time and memory, up to [`MOST`] bytes. Threat: tags and keys that a look at the text
 //! alone misses (handles, escapes, aliases, block scalars), and aliases that multiply.
 
 use super::fields::{Field, Meaning};
@@ -17,6 +17,12 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle,
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+/// Bytes of text that are read: an event takes more memory than the text it stands for.
+const MOST: usize = 64 << 20;
+
+/// Anchors of one document that are remembered.
+const MOST_ANCHORS: usize = 1 << 16;
+
 /// Bytes of a key that is looked at where an alias stands for it.
 const LONGEST_KEY: usize = 256;
 
@@ -25,8 +31,8 @@ const LONGEST_KEY: usize = 256;
 pub struct Unread {
     /// Byte offset in the text.
     pub at: u64,
-    /// What is wrong there.
-    pub what: Cow<'static, str>,
+    /// What is wrong there, as a sentence.
+    pub what: String,
 }
 
 /// Reports what the YAML documents in `text` would make a loader import or call. `name` is that of the file: some keys count
@@ -36,22 +42,23 @@ pub fn yaml(text: &str, name: &str, scan: &mut Scan<'_>) -> Result<(), Unread> {
     walk.templates_anywhere = true;
     let mut reader =
         Reader { text, walk, open: Vec::new(), anchors: HashMap::new(), judged: HashSet::new(), unread: None };
-    // the reader of bytes strips the mark at the start
-    if let Some(at) = text.find(['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}']) {
-        reader.differs(at, "a line break or byte order mark that YAML 1.1 and 1.2 read differently");
-    }
     let read = reader.read();
-    let unread = reader.unread;
+    let read = reader.unread.map_or(read, Err);
     // templates are looked for in the text too: YAML that is a template itself is rarely YAML
     if scan.findings().iter().any(|finding| finding.rule == &rules::TEMPLATE_ESCAPE) {
         scan.template("the YAML text", text);
     } else {
         jinja::escapes(text, "the YAML text", 0, scan);
     }
-    match (unread, read) {
-        (Some(unread), _) => Err(unread),
-        (None, Err(error)) => Err(Unread { at: offset(error.marker().byte_offset()), what: error.info().into() }),
-        (None, Ok(())) => Ok(()),
+    read
+}
+
+impl From<ScanError> for Unread {
+    fn from(error: ScanError) -> Self {
+        Unread {
+            at: offset(error.marker().byte_offset()),
+            what: format!("it is no YAML that can be read: {}", error.info()),
+        }
     }
 }
 
@@ -85,7 +92,17 @@ struct Reader<'a, 's, 'x> {
 }
 
 impl<'a> Reader<'a, '_, '_> {
-    fn read(&mut self) -> Result<(), ScanError> {
+    fn read(&mut self) -> Result<(), Unread> {
+        if self.text.len() > MOST {
+            return Err(Unread {
+                at: 0,
+                what: "the text is longer than 64 MiB, which is the most that is read".into(),
+            });
+        }
+        // the reader of bytes strips the mark at the start
+        if let Some(at) = self.text.find(['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}']) {
+            self.differs(at, "a line break or byte order mark that YAML 1.1 and 1.2 read differently");
+        }
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
         // as PyYAML does
@@ -131,9 +148,7 @@ impl<'a> Reader<'a, '_, '_> {
             );
         }
         self.tag(tag, false, span);
-        if anchor > 0 {
-            self.anchors.insert(anchor, Anchored::Scalar(text.clone(), plain));
-        }
+        self.anchor(anchor, || Anchored::Scalar(text.clone(), plain));
         let at = offset(Some(place));
         self.tuple(&text, plain, tag, at);
         self.text(text, plain, at);
@@ -154,9 +169,7 @@ impl<'a> Reader<'a, '_, '_> {
 
     fn collection(&mut self, shape: Shape, style: StructureStyle, anchor: usize, tag: Option<&Tag>, span: Span) {
         self.tag(tag, shape == Shape::Object, span);
-        if anchor > 0 {
-            self.anchors.insert(anchor, Anchored::Collection);
-        }
+        self.anchor(anchor, || Anchored::Collection);
         self.walk.open(shape, offset(span.start.byte_offset()));
         let next = if shape == Shape::Object { Next::Key } else { Next::Item };
         self.open.push((next, style == StructureStyle::Flow));
@@ -171,7 +184,11 @@ impl<'a> Reader<'a, '_, '_> {
                 self.differs(place, "an alias of a long text is a key, which is not followed");
                 return self.skip();
             }
-            Some(Anchored::Collection) | None => {
+            None => {
+                self.differs(place, "more anchors stand here than are remembered");
+                return self.skip();
+            }
+            Some(Anchored::Collection) => {
                 let acts = |field: &&Field| !matches!(field.meaning, Meaning::Target | Meaning::Template);
                 if !key && self.walk.field().filter(acts).is_some() {
                     self.differs(
@@ -189,6 +206,13 @@ impl<'a> Reader<'a, '_, '_> {
             return self.text(text, plain, at);
         }
         self.skip();
+    }
+
+    /// Remembers what an anchor stands for; none is number 0.
+    fn anchor(&mut self, anchor: usize, what: impl FnOnce() -> Anchored<'a>) {
+        if anchor > 0 && self.anchors.len() < MOST_ANCHORS {
+            self.anchors.insert(anchor, what());
+        }
     }
 
     /// A node that nothing is to be said about.
@@ -239,7 +263,8 @@ impl<'a> Reader<'a, '_, '_> {
 
     /// Notes that some readers see another document from here on.
     fn differs(&mut self, at: usize, what: &'static str) {
-        self.unread.get_or_insert(Unread { at: offset(Some(at)), what: what.into() });
+        let unread = || Unread { at: offset(Some(at)), what: format!("readers of YAML take it differently: {what}") };
+        self.unread.get_or_insert_with(unread);
     }
 }
 
@@ -381,6 +406,18 @@ mod tests {
         let flavors = |module: &str| format!("flavors:\n  python_function:\n    loader_module: {module}\n");
         assert_eq!(examine(flavors("mlflow.sklearn").as_bytes(), "MLmodel").verdict(), Verdict::Ok);
         assert!(examine(flavors("mine").as_bytes(), "MLmodel").has(&rules::CLASS_OUTSIDE));
+    }
+
+    #[test]
+    fn what_is_not_remembered_is_not_proven() {
+        let anchors: String = (0..super::MOST_ANCHORS).map(|n| format!("- &a{n} x\n")).collect();
+        let (few, many) =
+            (format!("{anchors}- {{*a0 : 1}}\n"), format!("{anchors}- &k _target_\n- {{*k : os.system}}\n"));
+        assert_eq!(examine(few.as_bytes(), "few.yaml").verdict(), Verdict::Ok);
+        assert!(examine(many.as_bytes(), "many.yaml").has(&rules::YAML_UNREAD));
+        let settings = crate::scan::Settings::default();
+        let large = super::yaml(&"a".repeat(super::MOST + 1), "x.yaml", &mut crate::scan::Scan::new(&settings));
+        assert!(large.unwrap_err().what.contains("64 MiB"));
     }
 
     #[test]
