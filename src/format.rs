@@ -110,11 +110,18 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Gguf => gguf::check(view, scan),
         Kind::SentencePiece => sentencepiece::check(view, scan),
         Kind::Image(picture) => image::check(view, picture, scan),
-        Kind::Text(_) if polyglot::is_zlib(view)? => match container::stream::check(view, Codec::Zlib, name, scan) {
-            Some(identity) => identity,
-            None => return unknown(view, scan),
-        },
-        Kind::Text(_) if polyglot::is_pickle(view)? => whole_pickle(view, scan)?,
+        Kind::Text(encoding) if polyglot::is_zlib(view)? => {
+            let stream = container::stream::check(view, Codec::Zlib, name, scan);
+            text::besides(view, Some(encoding), name, scan)?;
+            match stream {
+                Some(identity) => identity,
+                None => return unknown(view, scan),
+            }
+        }
+        Kind::Text(encoding) if polyglot::is_pickle(view)? => {
+            text::besides(view, Some(encoding), name, scan)?;
+            whole_pickle(view, scan)?
+        }
         Kind::Text(encoding) => text::check(view, encoding, name, scan)?,
         Kind::Opaque(opaque) => opaque.report(scan),
         Kind::Git(identity) => identity,
@@ -126,6 +133,9 @@ fn dispatch(view: &View<'_>, name: &str, scan: &mut Scan<'_>) -> io::Result<Iden
         Kind::Unknown => return unknown(view, scan),
     };
     polyglot::check(view, kind, identity, scan)?;
+    if !matches!(kind, Kind::Text(_)) {
+        text::besides(view, None, name, scan)?;
+    }
     Ok(identity)
 }
 

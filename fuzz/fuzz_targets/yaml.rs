@@ -11,6 +11,6 @@ fuzz_target!(|data: &[u8]| {
     assert!(artifact.findings.iter().all(|f| f.rule.id != "MV-RUN-001"), "a check failed");
     if artifact.format == "yaml" && std::str::from_utf8(data).is_ok() && !data.contains(&b'\r') {
         let other = examine(&data.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]));
-        assert_eq!(artifact.outcome.verdict(), other.outcome.verdict());
+        assert!(other.format != "yaml" || artifact.outcome.verdict() == other.outcome.verdict());
     }
 });

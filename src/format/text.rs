@@ -36,14 +36,10 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         scan.report(&rules::POINTER, 0, message);
         return Ok(Identity::new("lfs-pointer", Role::Opaque));
     }
-    let named_json = matches!(extension.as_str(), "json" | "jsonl" | "ipynb");
-    let template = matches!(extension.as_str(), "jinja" | "jinja2" | "j2" | "template" | "tmpl");
-    let python = extension == "py";
-    // MLflow's description of a model has no extension
-    let yaml = matches!(extension.as_str(), "yaml" | "yml") || name.rsplit(['/', '!']).next() == Some("MLmodel");
-    // loaders go by such a name, however the text begins
-    let read_by_name = named_json || template || python || yaml;
-    if starts_with_any(start, &["<!doctype html", "<html"]) && !read_by_name {
+    let promised = Promised::by(name);
+    let [named_json, yaml, template, python] =
+        [Promised::Json, Promised::Yaml, Promised::Template, Promised::Python].map(|kind| promised == Some(kind));
+    if starts_with_any(start, &["<!doctype html", "<html"]) && promised.is_none() {
         if matches!(name::promise(name), name::Promise::Weights(_)) {
             scan.report(&rules::NOT_WEIGHTS, 0, "a web page stands here, as after a failed or refused download");
         }
@@ -51,7 +47,7 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
     }
     if head.starts_with(b"#!") && !python {
         scan.report(&rules::SCRIPT, 0, "the file is a script");
-        if !read_by_name {
+        if promised.is_none() {
             return Ok(Identity::new("script", Role::Code));
         }
     }
@@ -115,6 +111,47 @@ pub fn check(view: &View<'_>, encoding: Encoding, name: &str, scan: &mut Scan<'_
         return Ok(Identity::new("jinja", Role::Config));
     }
     Ok(Identity::new("text", Role::Inert))
+}
+
+/// Text that loaders read by the name of the file, however it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promised {
+    Json,
+    Yaml,
+    Template,
+    Python,
+}
+
+impl Promised {
+    fn by(name: &str) -> Option<Self> {
+        match name::extension(name).as_str() {
+            "json" | "jsonl" | "ipynb" => Some(Promised::Json),
+            "yaml" | "yml" => Some(Promised::Yaml),
+            "jinja" | "jinja2" | "j2" | "template" | "tmpl" => Some(Promised::Template),
+            "py" => Some(Promised::Python),
+            // MLflow's description of a model
+            _ => (name.rsplit(['/', '!']).next() == Some("MLmodel")).then_some(Promised::Yaml),
+        }
+    }
+}
+
+/// Checks what loaders read as text because of the name, although the content was taken for something else: `encoding` if it
+/// is text besides. Of what is not, templates alone may hold any byte.
+pub fn besides(view: &View<'_>, encoding: Option<Encoding>, name: &str, scan: &mut Scan<'_>) -> io::Result<()> {
+    match (encoding, Promised::by(name)) {
+        (Some(encoding), Some(_)) => {
+            check(view, encoding, name, scan)?;
+        }
+        (None, Some(Promised::Template)) => {
+            let limit = scan.budget.limits().max_header_bytes;
+            jinja::check(&String::from_utf8_lossy(&view.head(limit)?), "the file", 0, scan);
+            if view.len() > limit {
+                scan.spent(Spent("max_header_bytes"), limit);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Text as UTF-8 without its byte order mark. It was checked before, so nothing is lost.
@@ -211,6 +248,11 @@ mod tests {
             assert!(examine(text.as_bytes(), "config.json").has(&rules::NOT_JSON), "{begin}");
         }
         assert!(examine(b"#!/usr/bin/python3\nimport subprocess\n", "x.py").has(&rules::POWERFUL_CODE));
+        // pickles, all of them
+        assert!(examine(b"(VX {{ x.__class__ }}\nl.", "chat_template.jinja").has(&rules::TEMPLATE_ESCAPE));
+        assert!(examine(b"VX: {_target_: os.system}\n...", "x.yaml").has(&rules::TARGET));
+        let binary = b"\x80\x04X\x12\0\0\0{{ x.__class__ }}  \x94.";
+        assert!(examine(binary, "chat_template.jinja").has(&rules::TEMPLATE_ESCAPE));
         assert_eq!(examine(b"#!/bin/sh\nls\n", "x.sh").identity.format, "script");
     }
 
