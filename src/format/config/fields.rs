@@ -50,7 +50,7 @@ pub enum Meaning {
 impl Meaning {
     /// True if the values in an object under such a key mean the same, whatever their own keys are.
     pub fn reaches_down(self) -> bool {
-        matches!(self, Meaning::RemoteCode | Meaning::Template | Meaning::Path | Meaning::Inside)
+        matches!(self, Meaning::RemoteCode | Meaning::Kernel | Meaning::Template | Meaning::Path | Meaning::Inside)
     }
     /// True if such a key counts in the outermost object only.
     pub fn at_top(self) -> bool {
@@ -84,10 +84,16 @@ fields! {
         "fetches that repository and runs its code, whatever trust_remote_code says";
     "experts_implementation" "" Kernel "transformers 5 with kernels"
         "fetches that repository and runs its code, whatever trust_remote_code says";
+    "_experts_implementation" "" Kernel "transformers 5 with kernels"
+        "fetches that repository and runs its code, whatever trust_remote_code says";
+    "_experts_implementation_internal" "" Kernel "transformers 5 with kernels"
+        "fetches that repository and runs its code, whatever trust_remote_code says";
     "prompt" "" Template "transformers, and servers that render prompts" "renders it";
     "name" "tokenizer_config.json" FileName "transformers 4.52 and later"
         "writes the template to additional_chat_templates/NAME.jinja when it saves the tokenizer";
     "name" "chat_template.json" FileName "transformers 4.52 and later"
+        "writes the template to additional_chat_templates/NAME.jinja when it saves the processor";
+    "name" "processor_config.json" FileName "transformers 4.52 and later"
         "writes the template to additional_chat_templates/NAME.jinja when it saves the processor";
     "vocab_file" "" Path "transformers" "opens it in place of the file of the directory";
     "merges_file" "" Path "transformers" "opens it in place of the file of the directory";

@@ -11,7 +11,9 @@ pub fn string(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
     match field.meaning {
         Meaning::RemoteCode => {
             scan.capabilities.code(format!("{}: {text}", field.key));
-            if let Some((repo, _)) = text.split_once("--") {
+            let (repo, file) = text.split_once("--").map_or((None, text), |(repo, file)| (Some(repo), file));
+            path(field, file, at, scan);
+            if let Some(repo) = repo {
                 let message = format!("{} names code of another repository, {}", field.key, shown(repo));
                 scan.report(&rules::REMOTE_CODE, at, message);
                 needs(repo, at, scan);
@@ -86,7 +88,7 @@ fn path(field: &Field, text: &str, at: u64, scan: &mut Scan<'_>) {
         return;
     }
     let rooted = text.starts_with(['/', '\\']) || text.as_bytes().get(1) == Some(&b':');
-    if rooted && matches!(field.meaning, Meaning::Inside | Meaning::Pipeline) {
+    if rooted && matches!(field.meaning, Meaning::Inside | Meaning::Pipeline | Meaning::RemoteCode) {
         acts(&rules::PATH_OUT, field, text, at, scan);
     } else if rooted || text.starts_with('~') || text.contains("://") {
         acts(&rules::PATH_ABSOLUTE, field, text, at, scan);
