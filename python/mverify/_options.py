@@ -67,7 +67,8 @@ class Options(TypedDict, total=False):
     which nothing may be mapped that is used later; "verity": the file itself, where fs-verity makes it unchangeable. None
     is taken in place of another."""
     memory: int | None
-    """Most bytes of a sealed copy (default: half of what the machine, or the control group, has free)."""
+    """Most bytes of a sealed copy (default: half of what the machine, or the control group, has free), or of memory that
+    tensors are read into (default: seven eighths)."""
     directory: Path | None
     """Where private copies are made (default: /tmp)."""
 

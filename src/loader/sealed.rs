@@ -42,19 +42,46 @@ pub(super) fn is_final(file: &File) -> bool {
     }
 }
 
-/// Fails unless copies of `bytes` in all may be made.
+/// Fails unless copies of `bytes` in all may be made: by default of half of what is free, since what is loaded from a copy
+/// needs memory as well.
 pub(super) fn fits(bytes: u64, options: &Options) -> Result<(), LoadError> {
-    let short = |why: String| Err(LoadError::unavailable(Mode::Sealed, format!("a copy takes {bytes} bytes, {why}")));
+    fits_beside(bytes, options, 2)?;
+    let most = memory::largest_file();
+    if bytes > most { short(bytes, format!("this process may write files of {most} bytes")) } else { Ok(()) }
+}
+
+/// Fails unless memory for `bytes` may be taken: by default of what is free all but one in `rest` parts.
+pub(super) fn fits_beside(bytes: u64, options: &Options, rest: u64) -> Result<(), LoadError> {
     if let Some(free) = memory::free() {
-        let may = options.memory.unwrap_or(free.bytes / 2).min(free.bytes);
-        if bytes > may {
-            let rest = if options.memory.is_none() { ", of which half may be taken" } else { "" };
-            return short(format!("{} {} bytes{rest}", free.by, free.bytes));
+        let may = options.memory.unwrap_or(free.bytes - free.bytes / rest).min(free.bytes);
+        if bytes > may && options.memory.is_none_or(|most| bytes <= most) {
+            return short(bytes, format!("{} {} bytes, of which {may} may be taken", free.by, free.bytes));
         }
     }
-    if let Some(most) = options.memory.filter(|most| bytes > *most) {
-        return short(format!("{most} were allowed"));
+    match options.memory.filter(|most| bytes > *most) {
+        Some(most) => short(bytes, format!("{most} were allowed")),
+        None => Ok(()),
     }
-    let most = memory::largest_file();
-    if bytes > most { short(format!("this process may write files of {most} bytes")) } else { Ok(()) }
+}
+
+fn short<T>(bytes: u64, why: String) -> Result<T, LoadError> {
+    Err(LoadError::unavailable(Mode::Sealed, format!("it takes {bytes} bytes of memory, {why}")))
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_left_for_what_is_loaded() {
+        let (default, free) = (Options::default(), memory::free().unwrap().bytes);
+        let part = free / 4 * 3; // what is free changes meanwhile, by less than this leaves
+        assert!(fits(part, &default).unwrap_err().to_string().contains("may be taken"));
+        assert!(fits_beside(part, &default, 8).is_ok());
+        assert!(fits_beside(free.saturating_mul(2), &default, 8).is_err());
+        assert!(fits(free.saturating_mul(2), &default.clone().memory(u64::MAX)).is_err(), "more than there is");
+        assert!(fits(10, &default.clone().memory(10)).is_ok());
+        assert!(fits(11, &default.memory(10)).unwrap_err().to_string().contains("10 were allowed"));
+    }
 }
