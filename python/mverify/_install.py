@@ -46,7 +46,7 @@ def install(policy: Path | Mapping[str, Any] | None = None, /, **options: Unpack
 
     Takes the options of `mverify.open`, but no `mode` "lease": what these loaders map or read later would outlive it.
     Modules that are not imported yet are imported, where they are there. A second call replaces the first; `uninstall` ends
-    it. Both hold for all threads at once.
+    it. Both hold for all threads at once, and for forks; a spawned process installs its own.
     """
     if policy is not None:
         options["policy"] = policy
