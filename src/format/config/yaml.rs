@@ -3,8 +3,8 @@
 //! The events come from granit-parser, which neither recurses nor expands aliases and bounds nesting. What matters is what
 //! PyYAML, libyaml and ruamel.yaml would read, so the few places where they read another document than it does are found
 //! here ([`Reader::differs`]) and are not proven; `tests/it/yaml.rs` holds the rest against PyYAML. An alias stands for the
-//! scalar of its anchor; nothing else is followed. Linear in time and memory, up to [`MOST`] bytes. Threat: tags and keys that a look at the text
-//! alone misses (handles, escapes, aliases, block scalars), and aliases that multiply.
+//! scalar of its anchor; nothing else is followed. Linear in time and memory, up to [`MOST`] bytes. Threat: tags and keys
+//! that a look at the text alone misses (handles, escapes, aliases, block scalars), and aliases that multiply.
 
 use super::fields::{Field, Meaning};
 use super::tags;
@@ -38,6 +38,7 @@ pub struct Unread {
 /// Reports what the YAML documents in `text` would make a loader import or call. `name` is that of the file: some keys count
 /// in some files only. The error is the first place where a loader may see something else than what was judged.
 pub fn yaml(text: &str, name: &str, scan: &mut Scan<'_>) -> Result<(), Unread> {
+    let before = scan.findings().len();
     let mut walk = Walk::new(name, scan);
     walk.templates_anywhere = true;
     let mut reader =
@@ -45,7 +46,8 @@ pub fn yaml(text: &str, name: &str, scan: &mut Scan<'_>) -> Result<(), Unread> {
     let read = reader.read();
     let read = reader.unread.map_or(read, Err);
     // templates are looked for in the text too: YAML that is a template itself is rarely YAML
-    if scan.findings().iter().any(|finding| finding.rule == &rules::TEMPLATE_ESCAPE) {
+    let found = scan.findings().get(before..).unwrap_or_default();
+    if found.iter().any(|finding| finding.rule == &rules::TEMPLATE_ESCAPE) {
         scan.template("the YAML text", text);
     } else {
         jinja::escapes(text, "the YAML text", 0, scan);
@@ -134,7 +136,8 @@ impl<'a> Reader<'a, '_, '_> {
     fn scalar(&mut self, text: Cow<'a, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, span: Span) {
         let place = span.start.byte_offset().unwrap_or(0);
         // where nothing stands the parser says ~
-        let text = if span.start.byte_offset() == span.end.byte_offset() { Cow::Borrowed("") } else { text };
+        let nothing = text == "~" && span.start.byte_offset() == span.end.byte_offset();
+        let text = if nothing { Cow::Borrowed("") } else { text };
         let plain = style == ScalarStyle::Plain && tag.is_none();
         let flow = self.open.last().is_some_and(|(_, flow)| *flow);
         if plain && flow && text.starts_with(['?', ':']) {
