@@ -499,6 +499,7 @@ impl Verifier {
                 digests: &passed.digests,
                 caches: expected.caches(),
                 tolerated: expected.tolerates(path),
+                spared: expected.spares(path),
             },
             &mut findings,
         );
@@ -538,6 +539,7 @@ impl Verifier {
                 digests: &Digests::default(),
                 caches: expected.caches(),
                 tolerated: expected.tolerates(path),
+                spared: expected.spares(path),
             },
             &mut findings,
         );

@@ -1,4 +1,4 @@
-//! The key-values of GGUF files as fields: numbers and texts as they are, arrays by their type, length and content.
+//! The key-values of GGUF files as fields: numbers with their types and texts as they are, arrays by their type, length and content.
 //!
 //! Bound: [`LARGEST`] bytes of values, each read once.
 
@@ -15,6 +15,8 @@ pub(super) fn read(view: &View<'_>, limits: &Limits) -> Result<Fields, &'static 
     let outline = gguf::parse(view, &mut Budget::new(limits.clone())).map_err(|_| "its header cannot be read")?;
     let mut left = LARGEST;
     let mut fields = Fields::new();
+    let order = if outline.big_endian { ", big-endian" } else { "" };
+    fields.insert(String::new(), Value::of(&format!("GGUF version {}{order}", outline.version)));
     for value in &outline.values {
         let size = value.range.end.saturating_sub(value.range.start);
         left = left.checked_sub(size).ok_or("it has more values than are compared")?;
@@ -28,20 +30,28 @@ fn shown(outline: &Outline, value: &KeyValue, bytes: &[u8]) -> Value {
     let length = if outline.version == 1 { 4 } else { 8 };
     match value.kind {
         gguf::STRING => {
-            let text = String::from_utf8_lossy(bytes.get(length..).unwrap_or_default());
-            Value::of(&serde_json::Value::from(text).to_string())
+            let bytes = bytes.get(length..).unwrap_or_default();
+            match std::str::from_utf8(bytes) {
+                Ok(text) => Value::of(&serde_json::Value::from(text).to_string()),
+                Err(_) => Value::hashed(&serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string(), bytes),
+            }
         }
         gguf::ARRAY => {
             let number = |bytes: Option<&[u8]>| bytes.and_then(|bytes| unsigned(bytes, outline.big_endian));
-            let kind = number(bytes.get(..4)).and_then(|kind| TYPES.get(usize::try_from(kind).ok()?));
+            let kind = number(bytes.get(..4)).map_or("?", name);
             let count = number(bytes.get(4..4 + length)).unwrap_or_default();
-            Value::hashed(&format!("[{count} × {}]", kind.unwrap_or(&"?")), bytes)
+            Value::hashed(&format!("[{count} × {}]", kind), bytes)
         }
         kind => match scalar(kind, bytes, outline.big_endian) {
-            Some(text) => Value::of(&text),
+            Some(text) if text == "NaN" => Value::hashed(&text, bytes),
+            Some(text) => Value::of(&format!("{text} ({})", name(kind.into()))),
             None => Value::hashed(&format!("{} bytes", bytes.len()), bytes),
         },
     }
+}
+
+fn name(kind: u64) -> &'static str {
+    usize::try_from(kind).ok().and_then(|kind| TYPES.get(kind)).unwrap_or(&"?")
 }
 
 fn unsigned(bytes: &[u8], big_endian: bool) -> Option<u64> {

@@ -60,7 +60,10 @@ pub fn run(args: &CheckArgs, hash: bool) -> Result<Exit> {
     }
     let unchanged = kept.iter().filter(|kept| !**kept).count() as u64;
     let look = Look { single: single && unchanged == 0 && items.len() == 1, terse: false };
-    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
+    let policies = applied.files.iter().map(|(file, ..)| file);
+    let named = args.lock.iter().chain(&args.baseline).chain(&args.files_from).chain(args.trust.files());
+    let inputs: Vec<&Path> = named.chain(policies).map(PathBuf::as_path).collect();
+    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, &inputs, look)?;
     let mut kept = kept.into_iter();
     items.retain(|_| kept.next().unwrap_or(true));
     if let (None, Some(seconds)) = (args.limits.timeout, policy.limits.timeout) {

@@ -106,8 +106,8 @@ fn take(args: &LockArgs) -> Result<(Option<Lock>, Exit)> {
     let expected = verifier.gather(std::slice::from_ref(&root), &mut items);
     let bars = Bars::new(args.common.quiet, &items, stop);
     let style = Style { color: colored(args.common.color), verbose: args.common.verbose };
-    let below = if origin.is_none() && root.is_dir() { below(&root, &args.output) } else { None };
-    let mut lock = Lock { origin, root: below, files: Vec::new() };
+    let way = if origin.is_none() && root.is_dir() { way(&root, &args.output) } else { None };
+    let mut lock = Lock { origin, root: way, files: Vec::new() };
     let (mut summary, mut unread) = (Summary::default(), 0_u64);
     let flow = verifier.verify_items(items, &expected, &bars, |artifact| {
         summary.add(&artifact);
@@ -149,11 +149,13 @@ fn place(path: &Path) -> Result<(PathBuf, Option<Origin>)> {
     }
 }
 
-/// The directory from that of the lock, if it lies there.
-fn below(directory: &Path, lock: &Path) -> Option<PathBuf> {
-    let place = resolved(directory);
-    let below = place.strip_prefix(resolved(lock).parent()?).ok()?;
-    below.to_str().map(PathBuf::from)
+/// The way to the directory from that of the lock.
+fn way(directory: &Path, lock: &Path) -> Option<PathBuf> {
+    let (place, lock) = (resolved(directory), resolved(lock));
+    let home = lock.parent()?;
+    let (up, shared) = home.ancestors().enumerate().find(|(_, above)| place.starts_with(above))?;
+    let way: PathBuf = std::iter::repeat_n(Path::new(".."), up).chain([place.strip_prefix(shared).ok()?]).collect();
+    way.to_str().map(PathBuf::from)
 }
 
 fn entry(root: &Path, artifact: &Artifact) -> Option<Entry> {

@@ -10,7 +10,7 @@ use mverify::report::markdown::Markdown;
 use mverify::report::render::{Json, Jsonl, Render};
 use mverify::report::sarif::Sarif;
 use mverify::report::text::{Style, Text};
-use mverify::report::{Artifact, Summary};
+use mverify::report::{Artifact, Summary, plain};
 use mverify::walk::Item;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -35,8 +35,15 @@ pub struct Look {
 }
 
 impl Outputs {
-    /// The outputs that the arguments ask for, none of which may be one of `items`.
-    pub fn open(common: &Common, format: Format, files: &[String], items: &[Item], look: Look) -> Result<Self> {
+    /// The outputs that the arguments ask for, none of which may be one of `items`, or of the files that the run relies on.
+    pub fn open(
+        common: &Common,
+        format: Format,
+        files: &[String],
+        items: &[Item],
+        inputs: &[&Path],
+        look: Look,
+    ) -> Result<Self> {
         let text =
             |color| Text { style: Style { color, verbose: common.verbose }, single: look.single, terse: look.terse };
         let mut outputs = Vec::new();
@@ -45,12 +52,17 @@ impl Outputs {
         }
         for (number, output) in files.iter().enumerate() {
             let (format, path) = target(output)?;
-            let before = files.iter().take(number).map(|before| target(before));
-            for (_, before) in before.collect::<Result<Vec<_>>>()? {
-                ensure!(!is_one(before, path), "-o {output} would overwrite what another -o writes");
-            }
-            if items.iter().any(|item| same(item.path(), Path::new(path))) {
-                bail!("-o {output} would overwrite a file that is to be checked");
+            if let Some(there) = Place::of(Path::new(path)) {
+                let is = |other: &Path| Place::of(other).is_some_and(|other| other == there);
+                if items.iter().any(|item| is(item.path())) {
+                    bail!("-o {output} would overwrite a file that is to be checked");
+                }
+                if let Some(input) = inputs.iter().find(|input| is(input)) {
+                    bail!("-o {output} would overwrite {}, which this run relies on", plain::path(input));
+                }
+                for before in files.iter().take(number) {
+                    ensure!(!is(Path::new(target(before)?.1)), "-o {output} would overwrite what another -o writes");
+                }
             }
             let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
             outputs.push(Output::new(format, text(false), Box::new(file)));
@@ -121,15 +133,24 @@ fn if_read<T>(result: io::Result<T>, else_: T) -> io::Result<T> {
     }
 }
 
-/// True if a report that was opened lies where another is to be written.
-fn is_one(written: &str, next: &str) -> bool {
-    written == next
-        || matches!((Path::new(written).canonicalize(), Path::new(next).canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
+/// Which file a path leads to, by whatever links.
+#[derive(PartialEq, Eq)]
+#[cfg(unix)]
+struct Place(u64, u64);
 
-/// True if both paths lead to one file. Only files of one name are looked up.
-fn same(a: &Path, b: &Path) -> bool {
-    a.file_name() == b.file_name() && a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+#[derive(PartialEq, Eq)]
+#[cfg(not(unix))]
+struct Place(std::path::PathBuf);
+
+impl Place {
+    /// `None` if it leads to no regular file, as `/dev/null` does not.
+    fn of(path: &Path) -> Option<Place> {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        #[cfg(unix)]
+        return Some(Place(std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta)));
+        #[cfg(not(unix))]
+        return path.canonicalize().ok().map(Place);
+    }
 }
 
 /// `[FORMAT:]FILE`; without a format the format is JSON.

@@ -57,7 +57,8 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     // what is to be verified is looked up only where something is to be written
     let mut items = if args.output.is_empty() { Vec::new() } else { walk(&args.path) };
     items.extend(bundles.iter().map(|bundle| Item::File(bundle.clone(), Reach::Anywhere)));
-    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, look)?;
+    let inputs: Vec<&Path> = args.trust.files().map(PathBuf::as_path).collect();
+    let outputs = Outputs::open(&args.common, args.format, &args.output, &items, &inputs, look)?;
     let pool = Pool::new(usize::from(args.common.threads.unwrap_or(0)))?;
     if let Some(seconds) = args.limits.timeout {
         stop_after(seconds, &stop);

@@ -47,8 +47,8 @@ pub enum World {
     Named,
     /// It should name every loadable file beneath its directory.
     Open,
-    /// It is of another directory, and the user relies on it: loadable files beneath this one are not proven, unless
-    /// somebody else vouches for them whom the user trusts.
+    /// It is of another directory, and the user relies on it: files that loaders act on are not proven beneath this one,
+    /// unless somebody else vouches for them whom the user trusts.
     Elsewhere,
     /// What it does not name must not be there, unless no loader acts on it.
     Closed,
@@ -67,6 +67,8 @@ pub struct Claim {
     pub if_loadable: bool,
     /// It need not be listed, by the user's policy.
     pub tolerated: bool,
+    /// It lets the file go unlisted only if it is not one that loaders load.
+    pub unless_loadable: bool,
     /// It was signed by this signer, and a trusted log saw that at this time (seconds since 1970).
     pub signed_by: Option<(String, Option<i64>)>,
     /// What it can do was reviewed, and is no more than this.
@@ -260,6 +262,12 @@ impl Expectations {
     pub(crate) fn tolerates(&self, path: &Path) -> bool {
         self.claims.get(path).into_iter().flatten().any(|(_, claim)| claim.tolerated)
     }
+    /// True if a manifest by somebody whom the user trusts knows of a file and says nothing about it.
+    pub(crate) fn spares(&self, path: &Path) -> bool {
+        let signed = |number: &usize| self.sources.get(*number).is_some_and(|source| source.trust == Trust::Signed);
+        let mut claims = self.claims.get(path).into_iter().flatten();
+        claims.any(|(number, claim)| claim.is_empty() && signed(number))
+    }
     /// Remembers the name that a source gives to a content.
     pub fn content(&mut self, source: usize, sha256: Digest, name: &str) {
         self.contents.entry((source, sha256)).or_insert_with(|| name.to_owned());
@@ -354,7 +362,10 @@ impl Expectations {
                 continue;
             }
             if claim.no_link && fs::symlink_metadata(found.path).is_ok_and(|meta| meta.is_symlink()) {
-                let message = format!("it became a symbolic link; {} expects a regular file", source.name);
+                let allowed =
+                    if source.trust == Trust::Signed { " (--allow-symlinks, where the signer had some)" } else { "" };
+                let message =
+                    format!("it is or became a symbolic link; {} expects a regular file{allowed}", source.name);
                 findings.push(Finding::new(&rules::LINKED, message));
                 results.push(source.says(Status::Mismatch, Some("a symbolic link".to_owned())));
                 continue;
@@ -410,12 +421,6 @@ impl Expectations {
         }
     }
 
-    /// True if a claim is of somebody whom the user trusts, and about the content.
-    fn vouches(&self, source: usize, claim: &Claim) -> bool {
-        let trust = self.sources.get(source).map(|source| source.trust);
-        matches!(trust, Some(Trust::Pinned | Trust::Signed)) && !claim.digests.is_empty()
-    }
-
     /// What sources that speak for the whole directory say about a file that they do not name.
     fn uncovered(
         &self,
@@ -427,22 +432,24 @@ impl Expectations {
         if found.role.is_none() && fs::symlink_metadata(found.path).is_err() {
             return; // what is not there was not added
         }
+        let known = results.iter().any(|result| matches!(result.status, Status::Match | Status::Mismatch));
+        let vouched = results.iter().any(|result| result.status == Status::Match && result.trust >= Trust::Pinned);
+        let loadable = found.role == Some(Role::Loadable);
         let numbers = found.path.ancestors().skip(1).filter_map(|directory| self.trees.get(directory)).flatten();
         for number in numbers {
             let Some(source) = self.sources.get(*number) else { continue };
-            if claims.iter().any(|(by, _)| by == number) {
+            if claims.iter().any(|(by, claim)| by == number && !(claim.unless_loadable && loadable)) {
                 continue;
             }
             match (source.world, found.role) {
                 (World::Named, _) => {}
                 // a list in a directory further down may cover it
-                (World::Open, Some(Role::Loadable)) if claims.iter().all(|(_, claim)| claim.is_empty()) => {
+                (World::Open, Some(Role::Loadable)) if !known => {
                     findings.push(Finding::new(&rules::NOT_COVERED, format!("{} does not list it", source.name)));
                     results.push(source.says(Status::NotCovered, None));
                 }
-                (World::Elsewhere, Some(Role::Loadable))
-                    if !claims.iter().any(|(by, claim)| self.vouches(*by, claim)) =>
-                {
+                (World::Elsewhere, Some(Role::Inert)) => {}
+                (World::Elsewhere, _) if !vouched => {
                     let message = format!("{} is of another directory, and does not pin it", source.name);
                     findings.push(Finding::new(&rules::NOT_LOCKED, message));
                     results.push(source.says(Status::NotCovered, None));

@@ -31,8 +31,8 @@ const WITHOUT_CAPABILITIES: u32 = 1;
 pub struct Lock {
     /// Where it came from, where that is known.
     pub origin: Option<Origin>,
-    /// The directory that it is of, from that of the lock; empty where they are one. `None` where that is not known: the
-    /// directory lies elsewhere, or the lock is of an older mverify.
+    /// The directory that it is of, from that of the lock; empty where they are one. `None` where that is not known: what was
+    /// locked is a file or lies in a cache, or the lock is of an older mverify.
     pub root: Option<PathBuf>,
     /// The files, sorted by path, each path once.
     pub files: Vec<Entry>,
@@ -88,6 +88,13 @@ pub struct Tensors {
 /// True for a path below the directory that no lock lists: git's own folder, which differs from clone to clone.
 pub fn passes_over(below: &Path) -> bool {
     below.iter().any(|part| part == ".git")
+}
+
+/// True for objects of git-lfs in that folder: their names are the digests that they are held against.
+pub(crate) fn is_object(below: &Path) -> bool {
+    let parts: Vec<&str> = below.iter().filter_map(std::ffi::OsStr::to_str).collect();
+    let [.., ".git", "lfs", "objects", one, two, name] = parts.as_slice() else { return false };
+    name.len() == 64 && name.starts_with(one) && name.get(2..4) == Some(*two)
 }
 
 /// Why a lock cannot be used.
@@ -184,7 +191,17 @@ impl Lock {
         let root = match head.root.as_deref() {
             None => None,
             Some(".") => Some(PathBuf::new()),
-            Some(root) => Some(relative(PathBuf::from(root)).map_err(|why| defect(1, why))?),
+            Some(root) => {
+                // up and then down
+                let mut below = root;
+                while let Some(rest) = below.strip_prefix("../") {
+                    below = rest;
+                }
+                if below != ".." {
+                    relative(PathBuf::from(below)).map_err(|why| defect(1, why))?;
+                }
+                Some(PathBuf::from(root))
+            }
         };
         let mut files: Vec<Entry> = Vec::new();
         let mut ended = false;
@@ -487,6 +504,10 @@ mod tests {
         let text = before.text();
         assert_eq!(Lock::parse(text.as_bytes()).unwrap(), before);
         assert_eq!(text.lines().count(), before.files.len() + 1);
+        for up in ["..", "../..", "../m/n"] {
+            before.root = Some(up.into());
+            assert_eq!(Lock::parse(before.text().as_bytes()).unwrap(), before);
+        }
         before.root = Some(PathBuf::new());
         assert!(before.text().contains(",\"root\":\".\"}"));
         assert_eq!(Lock::parse(before.text().as_bytes()).unwrap(), before);
@@ -515,7 +536,9 @@ mod tests {
             ("\"mverify_lock\":2", "\"mverify_lock\":2,\"commit\":\"main\""),
             ("}\n{\"path\":\"a\"", "}\n\n{\"path\":\"a\""),
             ("\"root\":\"m/n\"", "\"root\":\"\""),
-            ("\"root\":\"m/n\"", "\"root\":\"../n\""),
+            ("\"root\":\"m/n\"", "\"root\":\"m/../n\""),
+            ("\"root\":\"m/n\"", "\"root\":\"..//n\""),
+            ("\"root\":\"m/n\"", "\"root\":\"../\""),
             ("\"root\":\"m/n\"", "\"root\":\"/n\""),
             ("\"root\":\"m/n\"", "\"root\":\"m/\""),
         ] {

@@ -50,7 +50,8 @@ impl Render for Markdown {
             writeln!(to, "Stopped before every file was checked.\n")?;
         }
         let (ok, unknown, bad) = (summary.ok, summary.unknown, summary.bad);
-        write!(to, "{} files, {}: {ok} ok, {unknown} unknown, {bad} bad", summary.total(), bytes(summary.bytes))?;
+        let files = if summary.total() == 1 { "file" } else { "files" };
+        write!(to, "{} {files}, {}: {ok} ok, {unknown} unknown, {bad} bad", summary.total(), bytes(summary.bytes))?;
         match summary.unchanged {
             0 => writeln!(to, ".")?,
             n => writeln!(to, "; {n} unchanged and not looked at.")?,

@@ -10,8 +10,8 @@ rules! {
         why: "A list names a file that does not exist. What loads the directory may fall back to another file, or fail.",
         todo: "Fetch the model again, completely.", fixture: "";
     EXTRA = "MV-INT-003" High Bad, "a file that nobody expects",
-        why: "The lock lists everything that a loader may act on, and this file is not in it: it was added or renamed since.",
-        todo: "Remove it, or review it and write the lock again with `mverify lock --update`.", fixture: "";
+        why: "A lock or signed manifest lists everything that a loader may act on, and this file is not in it: it was added or renamed since.",
+        todo: "Remove it. Or review it, and write the lock again with `mverify lock --update`, or have the model signed anew.", fixture: "";
     LINKED = "MV-INT-004" High Bad, "a symbolic link stands where a file is expected",
         why: "A link can be pointed elsewhere after the check, and what it points to may lie outside of the directory.",
         todo: "Replace the link by the file, or review it and write the lock again with `mverify lock --update`.", fixture: "";

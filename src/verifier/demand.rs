@@ -24,9 +24,29 @@ pub(super) struct Judged<'a> {
     pub(super) caches: &'a Caches,
     /// It need not be signed, by the user's policy.
     pub(super) tolerated: bool,
+    /// A signed manifest that the user trusts need not list it: a signature, or what git keeps.
+    pub(super) spared: bool,
+}
+
+impl Judged<'_> {
+    /// True for signatures, and for a lock: they speak about others.
+    fn speaks(&self) -> bool {
+        let lock = self.path.file_name().is_some_and(|name| name == crate::manifest::lock::NAME);
+        #[cfg(feature = "trust")]
+        let lock = lock || crate::trust::is_bundle_name(self.path);
+        lock
+    }
 }
 
 impl Verifier {
+    /// True if the user named somebody to trust.
+    fn names_somebody(&self) -> bool {
+        #[cfg(feature = "trust")]
+        return self.how.wanted.signers.as_ref().is_some_and(|signers| !matches!(signers.anchor, Ok(None)));
+        #[cfg(not(feature = "trust"))]
+        return false;
+    }
+
     /// Adds what does not meet the demands, excuses what is waived or known, and says from which
     /// severity on they are bad.
     pub(super) fn demand(&self, file: &Judged<'_>, findings: &mut Vec<Finding>) -> Severity {
@@ -40,6 +60,9 @@ impl Verifier {
             }
             let mut proofs: Vec<Proof> = self.how.required.clone();
             proofs.extend(scope.require.iter().filter_map(|proof| Proof::named(proof)));
+            if self.names_somebody() {
+                proofs.push(Proof::Signature);
+            }
             let mut asked = Vec::new();
             // the lock that is being written is the manifest
             proofs.retain(|proof| *proof != Proof::Manifest || self.how.wanted.rewritten.is_none());
@@ -49,6 +72,10 @@ impl Verifier {
                     findings.extend(missing(proof, file));
                 }
             }
+        }
+        // who was named to trust vouches for each file that a loader may act on, not for some of them
+        if self.names_somebody() && !matches!(file.role, Some(Role::Inert | Role::Loadable)) && !file.speaks() {
+            findings.extend(missing(Proof::Signature, file));
         }
         if file.role != Some(Role::Inert) {
             findings.extend(scope.models.iter().filter_map(|model| out_of_time(model, self.how.now)));
@@ -134,7 +161,7 @@ fn missing(proof: Proof, file: &Judged<'_>) -> Option<Finding> {
                 format!("whether {} loads it with weights_only=True is not proven: {}", doubt.asked(), doubt.reason);
             Some(Finding::new(&rule::proof::NOT_PROVEN, message))
         }
-        Proof::Signature if file.tolerated || covered(Trust::Signed) => None,
+        Proof::Signature if file.tolerated || file.spared || covered(Trust::Signed) => None,
         Proof::Manifest if covered(Trust::Pinned) => None,
         Proof::Signature => Some(Finding::new(&rule::proof::NOT_PROVEN, "no signature by a trusted signer covers it")),
         Proof::Manifest => Some(Finding::new(&rule::proof::NOT_PROVEN, "no trusted or pinned expectation covers it")),

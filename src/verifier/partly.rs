@@ -79,6 +79,7 @@ impl Verifier {
             digests: &digests,
             caches: expected.caches(),
             tolerated: expected.tolerates(path),
+            spared: expected.spares(path),
         };
         let fail_on = self.demand(&judged, &mut findings);
         Artifact {

@@ -104,7 +104,16 @@ fn outputs_never_overwrite_what_is_checked_nor_pretend_a_format() {
             fs::remove_file(dir.path().join(name)).unwrap_or_default();
         }
     }
+    std::os::unix::fs::symlink("weights.pt", dir.path().join("soft")).unwrap();
+    fs::hard_link(&model, dir.path().join("hard")).unwrap();
+    fs::write(dir.path().join("p.toml"), "").unwrap();
+    for args in [["-o", "soft"], ["-o", "hard"], ["--config=p.toml", "-op.toml"]] {
+        let run = mverify_in(dir.path(), &[&["weights.pt"][..], &args].concat(), b"");
+        assert!(run.code == 2 && run.err.contains("overwrite"), "{args:?}: {}", run.err);
+    }
     assert_eq!(fs::read(&model).unwrap(), before);
+    assert_eq!(fs::read(dir.path().join("p.toml")).unwrap(), b"");
+    assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "/dev/null", "-o", "sarif:/dev/null"], b"").code, 0);
     assert_eq!(mverify_in(dir.path(), &["weights.pt", "-o", "html:out"], b"").code, 2);
     assert_eq!(mverify_in(dir.path(), &["weights.pt", "--torch", "banana"], b"").code, 2);
 }

@@ -340,7 +340,10 @@ fn key_values_of_gguf_are_fields() {
     assert_eq!(code, 1);
     let told = |field: &Value| ["pointer", "old", "new"].map(|at| field[at].as_str().unwrap().to_owned());
     let fields: Vec<_> = report["files"][0]["fields"].as_array().unwrap().iter().map(told).collect();
-    assert_eq!(fields[..2], [["/general.name", "\"one\"", "\"two\""], ["/llama.attention.head_count", "8", "16"]]);
+    assert_eq!(
+        fields[..2],
+        [["/general.name", "\"one\"", "\"two\""], ["/llama.attention.head_count", "8 (u32)", "16 (u32)"]]
+    );
     let [pointer, old, new] = &fields[2];
     assert!(pointer == "/tokenizer.ggml.scores" && old != new, "{fields:?}");
     assert!([old, new].iter().all(|shown| shown.starts_with("[2 × f32] ")), "{fields:?}");

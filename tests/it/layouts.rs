@@ -71,7 +71,7 @@ const CHANGES: [Change; 6] = [
     },
     Change {
         name: "made a symbolic link",
-        words: &["it became a symbolic link"],
+        words: &["became a symbolic link"],
         make: |file, _| {
             // the same content, out of sight of a loader that goes by names
             let aside = file.with_file_name(".aside");

@@ -341,3 +341,14 @@ fn twins_of_what_changed() {
     let run = r.check(&["HEAD", "-v"]);
     assert!(run.out.contains("IDX-004"), "{}", run.out);
 }
+
+#[test]
+fn what_a_lock_does_not_cover_is_told_though_nothing_changed() {
+    let Some(r) = Repository::new() else { return };
+    r.write("other/c.safetensors", &safetensors("c"));
+    fs::remove_file(r.at("models/b.pkl")).unwrap();
+    assert_eq!(mverify_in(r.0.path(), &["lock", "models"], b"").code, 0);
+    r.commit("Lock a part");
+    let (code, checked, _) = r.checked(&["HEAD", "--lock=mverify.lock", "models", "other"]);
+    assert_eq!((code, checked), (3, vec!["other/c.safetensors unknown".to_owned()]));
+}

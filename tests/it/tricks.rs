@@ -254,3 +254,70 @@ fn too_many_rules_of_a_stranger_are_refused() {
     assert!(home.run(&["m"], 2).err.contains("256"));
     home.run(&["m", "--no-config"], 0);
 }
+
+#[test]
+fn a_signature_over_something_else_vouches_for_nothing() {
+    let home = Home::new();
+    home.write("r/README.md", "# words\n");
+    home.run(&["sign", "r/README.md", "--key", "a.key"], 0);
+    home.write("r/model.safetensors", safetensors("x"));
+    home.run(&["r", "--key", "a.key.pub"], 3);
+    home.write("d/good.safetensors", safetensors("g"));
+    home.run(&["sign", "d/good.safetensors", "--key", "a.key"], 0);
+    home.run(&["d", "--key", "a.key.pub"], 0);
+    home.write("d/evil.safetensors", safetensors("e"));
+    home.run(&["d/evil.safetensors", "--key", "a.key.pub"], 3);
+    home.run(&["d", "--key", "a.key.pub"], 3);
+    fs::remove_file(home.at("d/evil.safetensors")).unwrap();
+    home.write("d/config.json", "{}");
+    home.run(&["d", "--key", "a.key.pub"], 3);
+    home.signed();
+    home.write("u/x.safetensors", safetensors("u"));
+    home.run(&["m", "--key", "a.key.pub"], 0);
+    home.run(&["m/model.safetensors", "--key", "a.key.pub"], 0);
+    home.run(&["m", "u", "--key", "a.key.pub"], 3);
+}
+
+#[test]
+fn a_lock_says_no_less_because_another_path_is_named() {
+    let home = Home::new();
+    home.write("m/a.safetensors", safetensors("a"));
+    home.write("m/config.json", "{}");
+    home.run(&["lock", "m", "-o", "l"], 0);
+    home.run(&["m", "--lock", "l"], 0);
+    home.write("c/config.json", "{}");
+    home.run(&["c", "--lock", "l"], 1);
+    home.run(&["m", "c", "--lock", "l"], 3);
+    // one file, and a lock that knows where its files are
+    home.write("n/a.safetensors", safetensors("a"));
+    home.run(&["lock", "m", "-o", "m/l"], 0);
+    home.write("m/new/a.safetensors", safetensors("a"));
+    home.run(&["m/new/a.safetensors", "--lock", "m/l"], 1);
+    home.run(&["m/a.safetensors", "--lock", "m/l"], 0);
+    fs::remove_dir_all(home.at("m/new")).unwrap();
+    // what could be loaded is refused in folders of git too
+    home.write("m/sub/.git/model.safetensors", safetensors("g"));
+    home.run(&["m", "--lock", "l"], 1);
+    home.run(&["m", "m/sub/.git/model.safetensors", "--lock", "l"], 1);
+}
+
+#[test]
+fn a_part_is_not_taken_for_the_whole() {
+    let home = Home::new();
+    home.write("onnx/top.safetensors", safetensors("t"));
+    home.write("onnx/onnx/m.safetensors", safetensors("m"));
+    home.write("pins/x", "");
+    home.run(&["lock", "onnx", "-o", "pins/l"], 0);
+    home.run(&["onnx", "--lock", "pins/l"], 0);
+    home.run(&["onnx/onnx", "--lock", "pins/l"], 0);
+    fs::remove_file(home.at("onnx/top.safetensors")).unwrap();
+    fs::rename(home.at("onnx/onnx/m.safetensors"), home.at("onnx/m.safetensors")).unwrap();
+    fs::remove_dir(home.at("onnx/onnx")).unwrap();
+    home.run(&["onnx", "--lock", "pins/l"], 1);
+    // one that does not say which directory it is of is of what is checked
+    let text = fs::read_to_string(home.at("pins/l")).unwrap();
+    let (head, files) = text.split_once('\n').unwrap();
+    assert!(head.contains("\"root\":\"../onnx\""), "{head}");
+    home.write("pins/l", format!("{{\"mverify_lock\":2}}\n{files}"));
+    home.run(&["onnx", "--lock", "pins/l"], 1);
+}

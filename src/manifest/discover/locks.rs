@@ -23,8 +23,10 @@ impl Gathering {
             for item in items.iter().map(Item::path) {
                 let below = || roots.iter().filter_map(|root| item.strip_prefix(root).ok());
                 let gits = lock::passes_over(item) && below().any(lock::passes_over);
-                if gits || item.file_name() == path.file_name() && same(item, path) {
+                if item.file_name() == path.file_name() && same(item, path) {
                     self.expected.claim(source, item.to_owned(), Claim::default());
+                } else if gits {
+                    self.expected.claim(source, item.to_owned(), spared(item));
                 }
             }
             let found = |root: &PathBuf| root.is_dir().then(|| recorded(lock, path, root));
@@ -36,10 +38,10 @@ impl Gathering {
                     Some(Some((base, part))) => {
                         self.locked_part(source, lock, &base, &part);
                         if base != *root {
-                            self.beside(source, root, items);
+                            self.beside(source, path, root, items);
                         }
                     }
-                    Some(None) if is_here => self.beside(source, root, items),
+                    Some(None) if is_here => self.beside(source, path, root, items),
                     Some(None) => self.locked_directory(source, lock, root, items),
                 }
             }
@@ -82,9 +84,13 @@ impl Gathering {
             self.expected.claim(source, path.clone(), Claim::default());
             let gits = |item: &&Path| item.strip_prefix(directory).is_ok_and(lock::passes_over);
             for item in items.iter().map(Item::path).filter(gits) {
-                self.expected.claim(source, item.to_owned(), Claim::default());
+                self.expected.claim(source, item.to_owned(), spared(item));
             }
-            let base = lock.root.iter().fold(directory.to_owned(), |base, root| down(&base, root));
+            let below = lock.root.as_deref().unwrap_or(Path::new(""));
+            if below.starts_with("..") {
+                continue; // it is of a directory elsewhere
+            }
+            let base = down(directory, below);
             self.expected.speaks_for(source, &base);
             for entry in &lock.files {
                 self.claim(source, base.join(&entry.path), claim(entry), absent);
@@ -103,13 +109,12 @@ impl Gathering {
 
     /// A lock speaks for a directory: every entry must be there, and nothing else.
     fn locked_directory(&mut self, source: usize, lock: &Lock, root: &Path, items: &[Item]) {
-        let whole = PathBuf::new();
         let within = |origin: &lock::Origin| root.join("snapshots").join(&origin.commit);
-        let (base, part, repo) = match (&lock.origin, hub::snapshot(root)) {
-            (_, Ok(Some(found))) if found.root == *root => (root.to_owned(), whole, Some(found.origin.repo)),
-            (Some(origin), Ok(Some(found))) => (within(origin), whole, Some(found.origin.repo)),
-            (Some(origin), Err(_)) => (within(origin), whole, None),
-            _ => (root.to_owned(), part_of(lock, root).unwrap_or_default(), None),
+        let (base, repo) = match (&lock.origin, hub::snapshot(root)) {
+            (_, Ok(Some(found))) if found.root == *root => (root.to_owned(), Some(found.origin.repo)),
+            (Some(origin), Ok(Some(found))) => (within(origin), Some(found.origin.repo)),
+            (Some(origin), Err(_)) => (within(origin), None),
+            _ => (root.to_owned(), None),
         };
         if let (Some(origin), Some(repo)) = (&lock.origin, &repo)
             && origin.repo != *repo
@@ -123,7 +128,7 @@ impl Gathering {
             self.expected.speaks_for(source, root);
             self.blobs(source, lock, &base);
         }
-        self.locked_part(source, lock, &base, &part);
+        self.locked_part(source, lock, &base, Path::new(""));
     }
 
     /// Of a `part` of what was locked, which begins at `base`, only that part is expected.
@@ -137,12 +142,14 @@ impl Gathering {
     }
 
     /// The user relies on a lock that is not of this directory, or of less than it.
-    fn beside(&mut self, source: usize, root: &Path, items: &[Item]) {
+    fn beside(&mut self, source: usize, path: &Path, root: &Path, items: &[Item]) {
         let elsewhere = self.expected.another(source, World::Elsewhere);
         self.expected.speaks_for(elsewhere, root);
-        let gits = |item: &&Path| item.strip_prefix(root).is_ok_and(lock::passes_over);
-        for item in items.iter().map(Item::path).filter(gits) {
-            self.expected.claim(elsewhere, item.to_owned(), Claim::default());
+        for item in items.iter().map(Item::path) {
+            let gits = item.strip_prefix(root).is_ok_and(lock::passes_over);
+            if gits || item.file_name() == path.file_name() && same(item, path) {
+                self.expected.claim(elsewhere, item.to_owned(), spared(item));
+            }
         }
     }
 
@@ -152,11 +159,17 @@ impl Gathering {
         let Some(directory) = root.parent() else { return };
         self.expected.speaks_for(source, directory);
         let whole = resolved(root);
-        let place = fs::canonicalize(lock_path).ok().and_then(|home| {
-            let base = down(home.parent()?, lock.root.as_deref().unwrap_or(Path::new("")));
-            whole.strip_prefix(base).ok().map(Path::to_owned)
-        });
-        let entry = place.and_then(|place| lock.get(&place)).or_else(|| ends(&whole).find_map(|end| lock.get(end)));
+        let home = fs::canonicalize(lock_path).ok().and_then(|home| home.parent().map(Path::to_owned));
+        let base = home.map(|home| hub::normal(&home.join(lock.root.as_deref().unwrap_or(Path::new("")))));
+        let place = base.and_then(|base| whole.strip_prefix(base).ok().map(Path::to_owned));
+        let entry = match (&place, &lock.root) {
+            // the lock knows the directory, and so which of its files this is
+            (Some(place), Some(_)) => lock.get(place),
+            (place, _) => {
+                let entry = place.as_ref().and_then(|place| lock.get(place));
+                entry.or_else(|| ends(&whole).find_map(|end| lock.get(end)))
+            }
+        };
         if let Some(entry) = entry {
             self.claim(source, root.to_owned(), claim(entry), Absent::Unmet);
         }
@@ -192,7 +205,7 @@ fn ends(path: &Path) -> impl Iterator<Item = &Path> {
 /// is locked begins there.
 fn recorded(lock: &Lock, path: &Path, root: &Path) -> Option<(PathBuf, PathBuf)> {
     let home = fs::canonicalize(path).ok()?;
-    let base = down(home.parent()?, lock.root.as_deref()?);
+    let base = hub::normal(&home.parent()?.join(lock.root.as_deref()?));
     let here = fs::canonicalize(root).ok()?;
     let led = fs::canonicalize(&base).ok().filter(|base| base.is_dir())?;
     [base, led].iter().find_map(|base| match (base.strip_prefix(&here), here.strip_prefix(base)) {
@@ -207,18 +220,9 @@ fn down(directory: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { directory.to_owned() } else { directory.join(below) }
 }
 
-/// Which part of what is locked `root` is, if the lock does not say where it belongs: by as much of the path of `root` as
-/// the lock lists something below. `None` where what it lists is rather found in `root` itself.
-fn part_of(lock: &Lock, root: &Path) -> Option<PathBuf> {
-    let whole = fs::canonicalize(root).ok()?;
-    let below = |end: &Path| lock.files.iter().filter(|entry| entry.path.starts_with(end)).count();
-    let end = ends(&whole).find(|end| below(end) > 0)?;
-    let here = |skip: &Path| {
-        let places = lock.files.iter().filter_map(|entry| entry.path.strip_prefix(skip).ok());
-        places.filter(|place| root.join(place).exists()).count()
-    };
-    let elsewhere = here(Path::new("")) * below(end) <= here(end) * lock.files.len();
-    elsewhere.then(|| end.to_owned())
+/// What a lock says about files in git's own folder: nothing, unless they could be loaded.
+fn spared(item: &Path) -> Claim {
+    Claim { unless_loadable: !lock::is_object(item), ..Claim::default() }
 }
 
 fn claim(entry: &lock::Entry) -> Claim {

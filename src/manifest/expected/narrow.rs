@@ -20,8 +20,8 @@ impl Expectations {
         let sources = claims.iter().map(|(number, _)| number).chain(&trees);
         let mut sources = sources.filter_map(|number| self.files.get(number));
         let unlisted = trees.iter().any(|number| {
-            let closed = self.sources.get(*number).is_some_and(|source| source.world == World::Closed);
-            closed && claims.iter().all(|(by, _)| by != number)
+            let world = self.sources.get(*number).map(|source| source.world);
+            matches!(world, Some(World::Closed | World::Elsewhere)) && claims.iter().all(|(by, _)| by != number)
         });
         let lost = claims.iter().filter_map(|(_, claim)| claim.signed_by.as_ref()).any(|(signer, _)| {
             let mut signers = claims.iter().filter_map(|(number, _)| self.sources.get(*number)?.signer.as_ref());
