@@ -318,6 +318,8 @@ impl Machine<'_, '_, '_> {
                     self.text(value).is_some_and(|template| is_argument_template(&template))
                 }
                 "numargs" | "moment_type" => value.is_const(),
+                // the one private name that scipy keeps there, a text
+                "__doc__" => value.is_const(),
                 key => !key.starts_with("_attach") && !key.starts_with("__"),
             };
             if !fits {

@@ -67,11 +67,12 @@ fn a_distribution_runs_the_source_of_scipy_and_no_other() {
         let pairs: Vec<u8> = pairs.iter().flat_map(|(key, value)| [text(key), text(value)].concat()).collect();
         [b"\x80\x02cscipy.stats._continuous_distns\ngamma_gen\n)\x81}(", &pairs[..], b"ub."].concat()
     };
-    is_ok(&filled(&[("_parse_arg_template", own), ("name", "gamma")]));
+    is_ok(&filled(&[("_parse_arg_template", own), ("name", "gamma"), ("__doc__", "A gamma.")]));
     for state in [
         &[("_parse_arg_template", "print(1)")][..],
         &[("name", "gamma")],
         &[("_parse_arg_template", own), ("_attach_methods", "x")],
+        &[("_parse_arg_template", own), ("__class__", "x")],
         &[("_parse_arg_template", own), ("_parse_arg_template", "print(1)")],
     ] {
         finds(&filled(state), &rules::MISUSED);
