@@ -24,7 +24,9 @@ pub fn read_tensors(
     let keeping = options.keeping()?;
     let work = Work::new(&options, std::slice::from_ref(&path))?;
     let reading = work.verifier.read_into_memory(&path, &keeping).map_err(|error| raise::refused(py, &error))?;
-    let skip = reading.data_start().next_multiple_of(ALIGNMENT) - reading.data_start();
+    // asked once: somebody may be writing to the file
+    let start = reading.data_start();
+    let skip = start.next_multiple_of(ALIGNMENT) - start;
     let size = usize::try_from(reading.len() + skip)?;
     let (object, keeper, address): (Py<PyAny>, Py<PyAny>, usize) = make.call1((size,))?.extract()?;
     let mut memory = Memory::of(keeper, address, size)?;
