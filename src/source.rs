@@ -135,60 +135,41 @@ impl ReadAt for [u8] {
     }
 }
 
-impl ReadAt for Box<dyn ReadAt + '_> {
-    fn len(&self) -> u64 {
-        (**self).len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(offset, buf)
-    }
-    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
-        (**self).copy(range)
-    }
-    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
-        (**self).window(offset, most, buf)
-    }
-    fn prefetch(&self, range: Range<u64>) {
-        (**self).prefetch(range)
-    }
-    fn ahead(&self, range: Range<u64>) {
-        (**self).ahead(range)
-    }
-    fn release(&self, range: Range<u64>) {
-        (**self).release(range)
-    }
-    fn settle(&self) -> io::Result<()> {
-        (**self).settle()
-    }
+/// What is held elsewhere, as a source: every question goes on to it.
+macro_rules! held_elsewhere {
+    ($($head:tt)*) => {
+        $($head)* {
+            fn len(&self) -> u64 {
+                (**self).len()
+            }
+            fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+                (**self).read_at(offset, buf)
+            }
+            fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+                (**self).copy(range)
+            }
+            fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
+                (**self).window(offset, most, buf)
+            }
+            fn prefetch(&self, range: Range<u64>) {
+                (**self).prefetch(range)
+            }
+            fn ahead(&self, range: Range<u64>) {
+                (**self).ahead(range)
+            }
+            fn release(&self, range: Range<u64>) {
+                (**self).release(range)
+            }
+            fn settle(&self) -> io::Result<()> {
+                (**self).settle()
+            }
+        }
+    };
 }
 
-/// What is held elsewhere, as a source: `View::new(&bytes)` with `bytes: &[u8]`.
-impl<S: ReadAt + ?Sized> ReadAt for &S {
-    fn len(&self) -> u64 {
-        (**self).len()
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(offset, buf)
-    }
-    fn copy(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
-        (**self).copy(range)
-    }
-    fn window(&self, offset: u64, most: usize, buf: &mut [u8]) -> io::Result<Window<'_>> {
-        (**self).window(offset, most, buf)
-    }
-    fn prefetch(&self, range: Range<u64>) {
-        (**self).prefetch(range)
-    }
-    fn ahead(&self, range: Range<u64>) {
-        (**self).ahead(range)
-    }
-    fn release(&self, range: Range<u64>) {
-        (**self).release(range)
-    }
-    fn settle(&self) -> io::Result<()> {
-        (**self).settle()
-    }
-}
+held_elsewhere!(impl ReadAt for Box<dyn ReadAt + '_>);
+// `View::new(&bytes)` with `bytes: &[u8]`
+held_elsewhere!(impl<S: ReadAt + ?Sized> ReadAt for &S);
 
 impl ReadAt for Vec<u8> {
     fn len(&self) -> u64 {
