@@ -17,17 +17,12 @@ use std::path::{Path, PathBuf};
 impl Gathering {
     /// Takes what the locks say that the user named: each of them about each of the paths.
     pub(super) fn named_locks(&mut self, roots: &[PathBuf], items: &[Item], locks: &[Named]) {
+        let gits = gits(items);
         for Named { path, lock } in locks {
             let source = self.lock_source(path, lock, Trust::Pinned);
-            // the lock itself may lie among the files, and what git keeps for itself is not the model
-            for item in items.iter().map(Item::path) {
-                let below = || roots.iter().filter_map(|root| item.strip_prefix(root).ok());
-                let gits = lock::passes_over(item) && below().any(lock::passes_over);
-                if item.file_name() == path.file_name() && same(item, path) {
-                    self.expected.claim(source, item.to_owned(), Claim::default());
-                } else if gits {
-                    self.expected.claim(source, item.to_owned(), spared(item));
-                }
+            self.spare_lock(source, path, items);
+            for root in roots.iter().filter(|root| root.is_dir()) {
+                self.spare_gits(source, root, &gits);
             }
             let found = |root: &PathBuf| root.is_dir().then(|| recorded(lock, path, root));
             let places: Vec<_> = roots.iter().map(found).collect();
@@ -38,10 +33,10 @@ impl Gathering {
                     Some(Some((base, part))) => {
                         self.locked_part(source, lock, &base, &part);
                         if base != *root {
-                            self.beside(source, path, root, items);
+                            self.beside(source, path, root, items, &gits);
                         }
                     }
-                    Some(None) if is_here => self.beside(source, path, root, items),
+                    Some(None) if is_here => self.beside(source, path, root, items, &gits),
                     Some(None) => self.locked_directory(source, lock, root, items),
                 }
             }
@@ -58,6 +53,7 @@ impl Gathering {
             let path = root.parent()?.join(lock::NAME);
             path.is_file().then_some(path)
         });
+        let gits = gits(items);
         let mut seen = HashSet::new();
         for path in among.chain(beside).filter(|path| seen.insert(path.clone())).collect::<Vec<_>>() {
             let mut handled = wanted.locks.iter().map(|named| &named.path).chain(&wanted.rewritten);
@@ -82,10 +78,7 @@ impl Gathering {
                 (false, _) => Absent::Ignored,
             };
             self.expected.claim(source, path.clone(), Claim::default());
-            let gits = |item: &&Path| item.strip_prefix(directory).is_ok_and(lock::passes_over);
-            for item in items.iter().map(Item::path).filter(gits) {
-                self.expected.claim(source, item.to_owned(), spared(item));
-            }
+            self.spare_gits(source, directory, &gits);
             let below = lock.root.as_deref().unwrap_or(Path::new(""));
             if below.starts_with("..") {
                 continue; // it is of a directory elsewhere
@@ -142,14 +135,26 @@ impl Gathering {
     }
 
     /// The user relies on a lock that is not of this directory, or of less than it.
-    fn beside(&mut self, source: usize, path: &Path, root: &Path, items: &[Item]) {
+    fn beside(&mut self, source: usize, path: &Path, root: &Path, items: &[Item], gits: &[&Path]) {
         let elsewhere = self.expected.another(source, World::Elsewhere);
         self.expected.speaks_for(elsewhere, root);
-        for item in items.iter().map(Item::path) {
-            let gits = item.strip_prefix(root).is_ok_and(lock::passes_over);
-            if gits || item.file_name() == path.file_name() && same(item, path) {
-                self.expected.claim(elsewhere, item.to_owned(), spared(item));
+        self.spare_lock(elsewhere, path, items);
+        self.spare_gits(elsewhere, root, gits);
+    }
+
+    /// The lock itself may lie among the files.
+    fn spare_lock(&mut self, source: usize, path: &Path, items: &[Item]) {
+        for item in items.iter().map(Item::path).filter(|item| item.file_name() == path.file_name()) {
+            if same(item, path) {
+                self.expected.claim(source, item.to_owned(), Claim::default());
             }
+        }
+    }
+
+    /// What git keeps for itself below a directory is not the model.
+    fn spare_gits(&mut self, source: usize, directory: &Path, gits: &[&Path]) {
+        for item in gits.iter().filter(|item| item.strip_prefix(directory).is_ok_and(lock::passes_over)) {
+            self.expected.claim(source, (*item).to_owned(), spared(item));
         }
     }
 
@@ -218,6 +223,11 @@ fn recorded(lock: &Lock, path: &Path, root: &Path) -> Option<(PathBuf, PathBuf)>
 /// A path below a directory, which may be that directory.
 fn down(directory: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { directory.to_owned() } else { directory.join(below) }
+}
+
+/// Files that may lie in git's own folder, looked for once however many locks there are.
+fn gits(items: &[Item]) -> Vec<&Path> {
+    items.iter().map(Item::path).filter(|item| lock::passes_over(item)).collect()
 }
 
 /// What a lock says about files in git's own folder: nothing, unless they could be loaded.
