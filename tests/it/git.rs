@@ -49,6 +49,23 @@ fn tracked_weights_are_held_against_gits_index() {
     assert_eq!(mverify(&[prose, dir.path().join("new.safetensors")]).code, 0);
 }
 
+#[test]
+fn a_linked_working_tree_has_an_index_of_its_own() {
+    let dir = model();
+    let author = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+    if !git(dir.path(), &["init", "-q"]) || !git(dir.path(), &["add", "."]) {
+        return;
+    }
+    assert!(git(dir.path(), &[&author[..], &["commit", "-q", "-m", "x"]].concat()));
+    assert!(git(dir.path(), &["worktree", "add", "-q", "linked"]));
+    let file = dir.path().join("linked/model.safetensors");
+    let (run, report) = json(&file, &[]);
+    let integrity = &artifact(&report, "model.safetensors")["integrity"][0];
+    assert_eq!((run.code, &integrity["source"], &integrity["status"]), (0, &"git index".into(), &"match".into()));
+    fs::write(&file, safetensors("x")).unwrap();
+    assert_eq!(mverify(&[file]).code, 1);
+}
+
 /// A repository whose weights git-lfs keeps, made by git-lfs itself; `None` where it is absent.
 fn lfs_repository(home: &Path) -> Option<PathBuf> {
     let origin = home.join("origin");

@@ -1,6 +1,6 @@
 //! What git recorded about the files of its working tree.
 
-use super::{Absent, Gathering, LARGEST};
+use super::{Absent, Gathering, LARGEST, path_of, read};
 use crate::digest::Digest;
 use crate::manifest::expected::{Claim, Claimed, World};
 use crate::manifest::git;
@@ -8,13 +8,15 @@ use crate::report::Trust;
 use crate::walk::{Item, or_here};
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The number of an index as a source, and the blobs it names by path.
 type Tree = (usize, HashMap<Vec<u8>, Digest>);
 
 /// Directories above a file that may be the root of its working tree.
 const ABOVE: usize = 32;
+/// Largest file that leads to git's folder, in bytes.
+const LINE: u64 = 4096;
 
 impl Gathering {
     /// Takes what the indexes of git say about items. Only weights are held against them: text is often converted on its
@@ -32,13 +34,14 @@ impl Gathering {
                 if directory.iter().any(|part| part == ".git") {
                     return None;
                 }
-                let root = directory.ancestors().take(ABOVE).find(|above| above.join(".git/index").is_file())?;
+                let root = directory.ancestors().take(ABOVE).find(|above| index_of(above).is_some())?;
                 Some((directory.clone(), root.to_owned()))
             });
             let Some((directory, root)) = resolved else { continue };
             let full = directory.join(name);
             if !trees.contains_key(root) {
-                let tracked = self.read(&root.join(".git/index"), LARGEST).and_then(|bytes| git::index(&bytes));
+                let tracked = index_of(root).and_then(|index| self.read(&index, LARGEST));
+                let tracked = tracked.and_then(|bytes| git::index(&bytes));
                 let tree = tracked.map(|tracked| {
                     (self.source("git index", Trust::SelfAsserted, World::Named), tracked.into_iter().collect())
                 });
@@ -52,4 +55,18 @@ impl Gathering {
             }
         }
     }
+}
+
+/// The index of a working tree: in its folder `.git` or, for submodules and linked working trees, in the folder that a file
+/// of this name leads to (gitrepository-layout).
+fn index_of(root: &Path) -> Option<PathBuf> {
+    let git = root.join(".git");
+    let folder = if git.is_file() {
+        let text = read(&git, LINE)?;
+        let path = path_of(text.trim_ascii_end().strip_prefix(b"gitdir: ")?)?;
+        root.join(path)
+    } else {
+        git
+    };
+    Some(folder.join("index")).filter(|index| index.is_file())
 }
