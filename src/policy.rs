@@ -147,6 +147,7 @@ impl Policy {
             if rule.path.is_none() && rule.repo.is_none() {
                 return Err((model.span(), "a model needs a path or a repo".to_owned()));
             }
+            rule.check().map_err(|why| (model.span(), why))?;
             for (index, name) in rule.signers.iter().enumerate() {
                 if !self.signer.contains_key(name.get_ref()) {
                     return Err((name.span(), format!("there is no [signer.{}]", name.get_ref())));
@@ -222,7 +223,7 @@ impl Defect {
         Defect {
             line: before.matches('\n').count() + 1,
             column: before.get(start..).unwrap_or_default().chars().count() + 1,
-            why: crate::finding::shown(why),
+            why: crate::report::plain::plain(why),
         }
     }
 }

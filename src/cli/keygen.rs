@@ -45,7 +45,7 @@ pub fn run(args: &KeygenArgs) -> Result<Exit> {
     let mut public = args.output.clone().into_os_string();
     public.push(".pub");
     let public = PathBuf::from(public);
-    anyhow::ensure!(!public.exists(), "{} is there already", public.display());
+    anyhow::ensure!(!public.exists(), "{} is there already: name another file with -o, or remove it", public.display());
     create(&args.output, pem.as_bytes(), true)?;
     create(&public, key.public().pem().as_bytes(), false)?;
     println!("private key: {}{}", args.output.display(), if wanted { "" } else { " (not encrypted)" });

@@ -11,6 +11,12 @@ use toml::Spanned;
 /// Largest key, certificate or trusted root that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 
+const NEVER: &str = "not-before is later than not-after: nothing would ever be accepted";
+
+fn never(from: Option<&Moment>, until: Option<&Moment>) -> bool {
+    from.zip(until).is_some_and(|(from, until)| from.follows(until))
+}
+
 /// Somebody who may sign: a key, whoever an authority certified, or an identity that an issuer vouches for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -123,6 +129,9 @@ impl Signer {
         if self.identity.is_none() && self.trusted_root.is_some() {
             return Err((span, "trusted-root belongs to identity".to_owned()));
         }
+        if never(self.not_before.as_ref(), self.not_after.as_ref()) {
+            return Err((span, NEVER.to_owned()));
+        }
         if let Some(hint) = &self.key_sha256
             && Digest::from_hex(hint.get_ref().as_bytes()).is_none_or(|digest| digest.as_bytes().len() != 32)
         {
@@ -164,6 +173,10 @@ impl Model {
             Some(Threshold::Count(count)) => *count,
             Some(Threshold::All) => self.signers.len(),
         }
+    }
+    /// Checks that there is a time at which it holds.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if never(self.not_before.as_ref(), self.not_after.as_ref()) { Err(NEVER.to_owned()) } else { Ok(()) }
     }
     /// True if it names this signer.
     pub fn names(&self, signer: &str) -> bool {

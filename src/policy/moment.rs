@@ -26,6 +26,10 @@ impl Moment {
     pub fn has_passed(&self, now: i64) -> bool {
         now >= self.end
     }
+    /// True if nothing lies between the two: from this one on, until the other one.
+    pub(super) fn follows(&self, last: &Moment) -> bool {
+        self.start >= last.end
+    }
     /// The moment of a TOML date.
     fn of(datetime: Datetime) -> Option<Moment> {
         let date = datetime.date?;

@@ -103,6 +103,9 @@ impl Policy {
                 lines.extend(moment.as_ref().map(|moment| format!("  {what}: {moment}")));
             }
         }
+        if lines.is_empty() && !self.model.is_empty() {
+            lines.push("no [[model]] covers it: no signature is asked for".to_owned());
+        }
         for over in self.overrides.iter().filter(|over| covers(&over.path)) {
             lines.push(format!("[[override]] path = \"{}\"{}", over.path.text(), own(over.trusted)));
             lines.extend(over.fail_on.map(|severity| format!("  fail-on: {severity}")));

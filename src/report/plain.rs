@@ -49,11 +49,13 @@ fn escape(text: &str, shown: usize) -> String {
     out
 }
 
-/// Control characters and Unicode's format characters (bidirectional marks, zero-width ones, tags, separators).
+/// Control characters, Unicode's format characters (bidirectional marks, zero-width ones, tags, separators) and what is no
+/// character (U+FFFE, U+FFFF and their like).
 pub(super) fn hides(c: char) -> bool {
     c.is_control()
+        || u32::from(c) & 0xfffe == 0xfffe
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -65,6 +67,7 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(plain("gpj.\u{202e}lkp"), "gpj.\\u{202e}lkp");
         assert_eq!(plain("two\nlines"), "two\\nlines");
+        assert_eq!(plain("\u{fffe}\u{1ffff}\u{fdd0}"), "\\u{fffe}\\u{1ffff}\\u{fdd0}");
         assert_eq!(plain("größe 模型"), "größe 模型");
         assert_eq!(plain(&"x".repeat(500)).chars().count(), SHOWN + 1);
     }

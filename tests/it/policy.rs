@@ -107,4 +107,7 @@ fn the_configuration_folder_is_the_users_own() {
     assert!(run.out.contains("can only tighten") && run.out.contains("trusted-globals: passed over"), "{}", run.out);
     assert!(run.out.contains("fail-on = low") && run.out.contains("trusted-globals = none"), "{}", run.out);
     assert_eq!(mverify(&["policy", "check", "no-such-path"]).code, 2);
+    fs::write(home.path().join("p.toml"), "[[model]]\npath = \"modles/**\"\nrequire = [\"signature\"]\n").unwrap();
+    let run = mverify_in(home.path(), &["policy", "check", path, "--config", "p.toml"], b"");
+    assert!(run.out.contains("no [[model]] covers it"), "{}", run.out);
 }

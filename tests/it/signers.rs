@@ -224,6 +224,8 @@ fn signers_that_mean_nothing_are_errors_with_a_place() {
         ("[[model]]\npath = \"**\"\nsigners = [\"a\"]\nthreshold = 0\n", 4, 13),
         ("[[model]]\npath = \"**\"\nminimum-hash = \"md5\"\n", 3, 16),
         ("[[model]]\nsigners = [\"a\"]\n", 1, 1),
+        ("[[model]]\npath = \"**\"\nnot-before = 2027-01-02\nnot-after = 2027-01-01\n", 1, 1),
+        ("[signer.c]\nkey = \"a.key.pub\"\nnot-before = 2027-01-02\nnot-after = 2027-01-01\n", 2, 7),
         ("[[model]]\npath = \"**\"\nsigner = [\"a\"]\n", 3, 1),
         ("[deny]\nsha256 = [\"xy\"]\n", 2, 10),
     ] {
