@@ -499,7 +499,7 @@ impl Verifier {
                 digests: &passed.digests,
                 caches: expected.caches(),
                 tolerated: expected.tolerates(path),
-                spared: expected.spares(path),
+                spared: expected.spares(path, Some(identity.role)),
             },
             &mut findings,
         );
@@ -539,7 +539,7 @@ impl Verifier {
                 digests: &Digests::default(),
                 caches: expected.caches(),
                 tolerated: expected.tolerates(path),
-                spared: expected.spares(path),
+                spared: expected.spares(path, None),
             },
             &mut findings,
         );

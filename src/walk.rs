@@ -63,27 +63,44 @@ pub fn walk(path: &Path) -> Vec<Item> {
         Err(error) => return vec![unreadable(path, &error)],
     };
     let mut items = Vec::new();
-    // directories that were begun: what is left of each, sorted
-    let mut begun = vec![entries(path, &mut items).into_iter()];
-    while let Some(directory) = begun.last_mut() {
-        let Some((path, kind)) = directory.next() else {
-            begun.pop();
-            continue;
-        };
-        if kind.is_dir() {
-            begun.push(entries(&path, &mut items).into_iter());
-        } else if kind.is_file() {
+    below(path, &mut items, |path, kind, items| {
+        if kind.is_file() {
             items.push(Item::File(path, Reach::Beneath(Arc::clone(&bounds))));
         } else if kind.is_symlink() {
             items.extend(link(&bounds, path));
         } else {
             items.push(special(path));
         }
-    }
+    });
     if items.is_empty() {
         items.push(problem(path.to_owned(), &rule::tree::NOTHING_THERE, "there is no file in this directory"));
     }
     items
+}
+
+/// Links to directories under `path`, sorted. [`walk`] passes over those that stay inside.
+#[cfg(feature = "trust")]
+pub(crate) fn linked_directories(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    below(path, &mut Vec::new(), |path, kind, _| {
+        if kind.is_symlink() && fs::metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+            found.push(path);
+        }
+    });
+    found
+}
+
+/// Visits whatever is no directory under `path`, in the order of paths; what cannot be listed becomes an item.
+fn below(path: &Path, items: &mut Vec<Item>, mut visit: impl FnMut(PathBuf, fs::FileType, &mut Vec<Item>)) {
+    // directories that were begun: what is left of each, sorted
+    let mut begun = vec![entries(path, items).into_iter()];
+    while let Some(directory) = begun.last_mut() {
+        match directory.next() {
+            None => drop(begun.pop()),
+            Some((path, kind)) if kind.is_dir() => begun.push(entries(&path, items).into_iter()),
+            Some((path, kind)) => visit(path, kind, items),
+        }
+    }
 }
 
 /// What is in a directory, sorted by name; what cannot be listed becomes an item.

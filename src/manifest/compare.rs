@@ -3,7 +3,7 @@
 use super::attested::Attested;
 use super::differ::Difference;
 use super::oms::{Expected, Manifest, Shard};
-use super::tree::{Kind, Place, Tolerance, changed, places};
+use super::tree::{Doubt, Kind, Place, Tolerance, changed, places};
 use crate::digest::{self, Algorithm, Digest, Digests, PassError, Passed, Plan, Pool, Prepared, Watch};
 use crate::finding::Finding;
 use crate::format::{self, Identity, Role};
@@ -79,6 +79,12 @@ const LOADED_BY_NAME: [&str; 44] = [
     "jinja",
 ];
 
+/// True if loaders go by the name of this file, whatever its content.
+pub(crate) fn is_loaded_by_name(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    name.rsplit_once('.').is_some_and(|(_, ending)| LOADED_BY_NAME.contains(&ending))
+}
+
 /// A comparison to be made.
 #[derive(Clone, Debug)]
 pub struct Comparison<'a> {
@@ -127,7 +133,7 @@ impl<'m> Comparison<'m> {
                 return done(Status::Extra, Finding::new(&rules::EXTRA, "the manifest does not list it"));
             }
             Kind::Problem(finding) => return done(Status::NotCovered, finding),
-            Kind::Doubtful { claimed } => return Prepared::Done(self.doubtful(path, reach, claimed)),
+            Kind::Doubtful(why) => return Prepared::Done(self.doubtful(path, reach, why)),
         };
         let file = match self.open(&path, reach, link) {
             Ok(file) => file,
@@ -210,26 +216,32 @@ impl<'m> Comparison<'m> {
         findings
     }
 
-    /// A file that is not listed: tolerated only if neither its content nor its name is one that loaders act on.
-    fn doubtful(&self, path: PathBuf, reach: &Reach, claimed: bool) -> Artifact {
+    /// A file that is not listed: tolerated only if neither its content nor its name is one that loaders act on or, where
+    /// git keeps it, load.
+    fn doubtful(&self, path: PathBuf, reach: &Reach, why: Doubt) -> Artifact {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let by_name = name.rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
-        let by_name = by_name.is_some_and(|last| LOADED_BY_NAME.contains(&last.as_str()));
-        let (identity, inert, size) = match self.open(&path, reach, false) {
+        let (identity, harmless, size) = match self.open(&path, reach, why == Doubt::Git) {
             Ok(file) => {
                 let mut scan = Scan::new(self.settings);
                 let identity = format::examine(&View::new(&file), &name, &mut scan);
                 let outcome = Outcome::judge(scan.findings(), Severity::High);
-                // nothing is as inert as no bytes at all
-                let inert = file.is_empty() || (identity.role == Role::Inert && outcome.verdict() == Verdict::Ok);
-                (Some(identity), inert && file.settle().is_ok(), file.len())
+                let inert = identity.role == Role::Inert && outcome.verdict() == Verdict::Ok;
+                let harmless = match why {
+                    Doubt::Git => identity.role != Role::Loadable,
+                    // nothing is as inert as no bytes at all
+                    Doubt::Claimed | Doubt::Unsigned => (file.is_empty() || inert) && !is_loaded_by_name(&path),
+                };
+                (Some(identity), harmless && file.settle().is_ok(), file.len())
             }
             Err(_) => (None, false, 0),
         };
-        let finding = match (inert && !by_name, claimed) {
+        let finding = match (harmless, why) {
+            (true, Doubt::Git) => Finding::new(&rules::TOLERATED, "not signed; tolerated because git keeps it"),
             (true, _) => Finding::new(&rules::TOLERATED, "not signed; tolerated because no loader acts on it"),
-            (false, true) => Finding::new(&rules::HIDDEN, "the signer ignored it, but a loader could load it"),
-            (false, false) => Finding::new(&rules::EXTRA, "not signed, and a loader could load it"),
+            (false, Doubt::Claimed) => {
+                Finding::new(&rules::HIDDEN, "the signer ignored it, but a loader could load it")
+            }
+            (false, _) => Finding::new(&rules::EXTRA, "not signed, and a loader could load it"),
         };
         let status = if finding.rule == &rules::TOLERATED { Status::NotCovered } else { Status::Extra };
         let artifact = self.artifact(path, size, status, vec![finding]);

@@ -50,8 +50,31 @@ pub enum World {
     /// It is of another directory, and the user relies on it: files that loaders act on are not proven beneath this one,
     /// unless somebody else vouches for them whom the user trusts.
     Elsewhere,
-    /// What it does not name must not be there, unless no loader acts on it.
+    /// What it does not name must not be there. Where it is not signed by somebody whom the user trusts, it says nothing of
+    /// files on which no loader acts.
     Closed,
+}
+
+/// What a file must be to go unlisted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlisted {
+    /// Anything.
+    #[default]
+    Anything,
+    /// Anything but what loaders load.
+    NotLoadable,
+    /// Something that no loader acts on.
+    Inert,
+}
+
+impl Unlisted {
+    fn allows(self, role: Option<Role>) -> bool {
+        match self {
+            Unlisted::Anything => true,
+            Unlisted::NotLoadable => role != Some(Role::Loadable),
+            Unlisted::Inert => role == Some(Role::Inert),
+        }
+    }
 }
 
 /// What a source says about one file. All of it must hold.
@@ -67,8 +90,8 @@ pub struct Claim {
     pub if_loadable: bool,
     /// It need not be listed, by the user's policy.
     pub tolerated: bool,
-    /// It lets the file go unlisted only if it is not one that loaders load.
-    pub unless_loadable: bool,
+    /// Which files it lets go unlisted, where it says nothing else.
+    pub unlisted: Unlisted,
     /// It was signed by this signer, and a trusted log saw that at this time (seconds since 1970).
     pub signed_by: Option<(String, Option<i64>)>,
     /// What it can do was reviewed, and is no more than this.
@@ -262,11 +285,11 @@ impl Expectations {
     pub(crate) fn tolerates(&self, path: &Path) -> bool {
         self.claims.get(path).into_iter().flatten().any(|(_, claim)| claim.tolerated)
     }
-    /// True if a manifest by somebody whom the user trusts knows of a file and says nothing about it.
-    pub(crate) fn spares(&self, path: &Path) -> bool {
+    /// True if a manifest by somebody whom the user trusts knows of a file of this role and says nothing about it.
+    pub(crate) fn spares(&self, path: &Path, role: Option<Role>) -> bool {
         let signed = |number: &usize| self.sources.get(*number).is_some_and(|source| source.trust == Trust::Signed);
         let mut claims = self.claims.get(path).into_iter().flatten();
-        claims.any(|(number, claim)| claim.is_empty() && signed(number))
+        claims.any(|(number, claim)| claim.is_empty() && claim.unlisted.allows(role) && signed(number))
     }
     /// Remembers the name that a source gives to a content.
     pub fn content(&mut self, source: usize, sha256: Digest, name: &str) {
@@ -434,11 +457,10 @@ impl Expectations {
         }
         let known = results.iter().any(|result| matches!(result.status, Status::Match | Status::Mismatch));
         let vouched = results.iter().any(|result| result.status == Status::Match && result.trust >= Trust::Pinned);
-        let loadable = found.role == Some(Role::Loadable);
         let numbers = found.path.ancestors().skip(1).filter_map(|directory| self.trees.get(directory)).flatten();
         for number in numbers {
             let Some(source) = self.sources.get(*number) else { continue };
-            if claims.iter().any(|(by, claim)| by == number && !(claim.unless_loadable && loadable)) {
+            if claims.iter().any(|(by, claim)| by == number && claim.unlisted.allows(found.role)) {
                 continue;
             }
             match (source.world, found.role) {
@@ -455,7 +477,16 @@ impl Expectations {
                     results.push(source.says(Status::NotCovered, None));
                 }
                 (World::Open | World::Elsewhere, _) => {}
-                (World::Closed, Some(Role::Inert)) => results.push(source.says(Status::NotCovered, None)),
+                (World::Closed, Some(Role::Inert)) if source.trust != Trust::Signed => {
+                    results.push(source.says(Status::NotCovered, None));
+                }
+                (World::Closed, _)
+                    if claims.iter().any(|(by, claim)| by == number && claim.unlisted == Unlisted::Inert) =>
+                {
+                    let message = "the signer ignored it, but a loader could load it";
+                    findings.push(Finding::new(&crate::rule::trust::HIDDEN, message));
+                    results.push(source.says(Status::Extra, None));
+                }
                 (World::Closed, _) => {
                     let sha256 = found.digests.get(Algorithm::Sha256);
                     let name = sha256.and_then(|sha256| self.contents.get(&(*number, sha256)));

@@ -84,6 +84,11 @@ impl Manifest {
             && self.entries == other.entries
     }
 
+    /// True if the signer says to have left out the file of this name.
+    pub(crate) fn ignores(&self, name: &str) -> bool {
+        self.ignored.iter().any(|path| name::covers(path, name))
+    }
+
     /// The file that it lists, if that is the only one.
     pub fn only(&self) -> Option<(&str, &Expected)> {
         let mut entries = self.entries.iter();

@@ -20,6 +20,14 @@ use std::path::{Path, PathBuf};
 /// What git keeps at the top of a model: not part of it, unless the signer listed it.
 pub const GIT: [&str; 5] = [".git", ".gitattributes", ".github", ".gitignore", ".gitmodules"];
 
+/// Why no manifest covers a link to a directory.
+pub(crate) const LINKED_DIRECTORY: &str = "a link to a directory can be pointed elsewhere at any time";
+
+/// True for names below a model that git keeps there.
+pub(crate) fn is_of_git(name: &str) -> bool {
+    GIT.iter().any(|git| name::covers(git, name))
+}
+
 /// What the user tolerates.
 #[derive(Clone, Debug, Default)]
 pub struct Tolerance {
@@ -40,11 +48,12 @@ impl Tolerance {
             return true;
         }
         let below = path.strip_prefix(root).ok().and_then(Path::to_str).filter(|below| !below.is_empty());
-        below.is_some_and(|name| self.names(name))
+        below.is_some_and(|name| is_of_git(name) || self.ignores(name))
     }
 
-    fn names(&self, name: &str) -> bool {
-        GIT.iter().any(|git| name::covers(git, name)) || self.ignore.iter().any(|ignored| name::covers(ignored, name))
+    /// True if the user ignores this name, or it lies in git's own folder, where nothing is looked for.
+    fn ignores(&self, name: &str) -> bool {
+        name::covers(".git", name) || self.ignore.iter().any(|ignored| name::covers(ignored, name))
     }
 }
 
@@ -71,15 +80,23 @@ pub enum Kind<'m> {
     },
     /// A listed file that is not there.
     Missing,
-    /// A file that is not listed, and that may be tolerated if it is inert.
-    Doubtful {
-        /// Why it may be: the signer ignored it (true), or the user tolerates unsigned files.
-        claimed: bool,
-    },
+    /// A file that is not listed, and why it may be tolerated nevertheless.
+    Doubtful(Doubt),
     /// A file that is not listed.
     Extra,
     /// Something that cannot be compared.
     Problem(Finding),
+}
+
+/// Why a file that is not listed may be tolerated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The signer ignored it: if it is inert.
+    Claimed,
+    /// The user tolerates unsigned files: if it is inert.
+    Unsigned,
+    /// Git keeps it: if it is not one that loaders load.
+    Git,
 }
 
 /// Everything that `root` and `manifest` name, sorted by path, and how far links on the way may lead.
@@ -190,7 +207,7 @@ impl<'m> Walk<'_, 'm> {
                         if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
                     });
                 if kind.is_dir() {
-                    if !(self.tolerated(name.as_deref()) && self.lists_nothing_below(name.as_deref())) {
+                    if !(self.ignored(name.as_deref()) && self.lists_nothing_below(name.as_deref())) {
                         directories.push((path, name));
                     }
                     continue;
@@ -200,10 +217,12 @@ impl<'m> Walk<'_, 'm> {
                 if let Some((name, _)) = listed {
                     missing.remove(name);
                 }
-                if listed.is_none() && (self.tolerated(name.as_deref()) || self.is_own(&path)) {
+                if listed.is_none() && (self.ignored(name.as_deref()) || self.is_own(&path)) {
                     continue;
                 }
-                let kind = if kind.is_symlink() {
+                let kind = if listed.is_none() && name.as_deref().is_some_and(is_of_git) {
+                    Kind::Doubtful(Doubt::Git)
+                } else if kind.is_symlink() {
                     self.link(&path, name.as_deref(), listed)
                 } else if kind.is_file() {
                     self.file(name.as_deref(), listed, false)
@@ -228,14 +247,17 @@ impl<'m> Walk<'_, 'm> {
         if let Some((name, expected)) = listed {
             return Kind::Listed { name, expected, link };
         }
-        let claimed = name.is_some_and(|name| self.manifest.ignored.iter().any(|path| name::covers(path, name)));
-        if claimed || self.tolerance.ignore_unsigned { Kind::Doubtful { claimed } } else { Kind::Extra }
+        match name.is_some_and(|name| self.manifest.ignores(name)) {
+            true => Kind::Doubtful(Doubt::Claimed),
+            false if self.tolerance.ignore_unsigned => Kind::Doubtful(Doubt::Unsigned),
+            false => Kind::Extra,
+        }
     }
 
     fn link(&self, path: &Path, name: Option<&str>, listed: Option<(&'m str, &'m Expected)>) -> Kind<'m> {
         let refuse = |why: &str| Kind::Problem(Finding::new(&rules::LINK, why));
         if fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
-            return refuse("a link to a directory can be pointed elsewhere at any time");
+            return refuse(LINKED_DIRECTORY);
         }
         if !(self.manifest.allow_symlinks && self.tolerance.allow_symlinks) {
             return Kind::Problem(link_refused(self.manifest, self.tolerance));
@@ -248,10 +270,9 @@ impl<'m> Walk<'_, 'm> {
         }
     }
 
-    /// True if git's or the user's rules say not to look at what is unlisted here.
-    fn tolerated(&self, name: Option<&str>) -> bool {
-        let Some(name) = name else { return false };
-        self.tolerance.names(name)
+    /// True if what is unlisted here is not looked at.
+    fn ignored(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.tolerance.ignores(name))
     }
 
     fn lists_nothing_below(&self, name: Option<&str>) -> bool {

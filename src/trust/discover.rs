@@ -1,6 +1,7 @@
 //! Where signed manifests usually lie.
 
-use crate::walk::or_here;
+use crate::source::Reach;
+use crate::walk::{or_here, reach};
 use std::path::{Path, PathBuf};
 
 /// How names of signed manifests and attestations end. Other files of JSON lines are data sets.
@@ -27,13 +28,20 @@ fn is_downloaded(name: &str) -> bool {
 
 /// Signed manifests and attestations of a model. Inside a directory: whatever [`is_bundle_name`] says. Beside a file or
 /// directory: `NAME` with one of these endings, or with `.jsonl`. Beside a file also whatever else may speak about its
-/// directory. Only names are looked at; sorted.
+/// directory. Only names are looked at, and links that lead out of the directory are passed over; sorted.
 pub fn discover(model: &Path) -> Vec<PathBuf> {
     let inside = |directory: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(directory).into_iter().flatten();
         entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| is_bundle_name(path)).collect()
     };
-    let mut found = inside(model);
+    let mut found = match reach(model) {
+        Ok(Reach::Beneath(bounds)) => {
+            let mut found = inside(model);
+            found.retain(|path| bounds.look(path).is_ok());
+            found
+        }
+        _ => Vec::new(),
+    };
     if let Some(name) = model.file_name() {
         let beside = |end: &str| {
             let mut beside = name.to_owned();

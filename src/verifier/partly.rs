@@ -79,7 +79,7 @@ impl Verifier {
             digests: &digests,
             caches: expected.caches(),
             tolerated: expected.tolerates(path),
-            spared: expected.spares(path),
+            spared: expected.spares(path, Some(identity.role)),
         };
         let fail_on = self.demand(&judged, &mut findings);
         Artifact {

@@ -83,7 +83,7 @@ fn a_name_makes_no_signature() {
     }
     // what git keeps is no part of the model, and not signed either
     home.write("m/.git/w.bin", safetensors("x"));
-    home.run(&["check", "m", "--config", "p.toml"], 3);
+    home.run(&["check", "m", "--config", "p.toml"], 1);
 }
 
 #[test]
@@ -232,6 +232,57 @@ fn check_and_verify_allow_the_same_extras() {
     );
     home.run(&["check", "m", "--config", "p.toml"], 0);
     home.run(&["verify", "m", "--config", "p.toml"], 0);
+}
+
+#[test]
+fn check_and_verify_see_the_same_additions() {
+    use std::os::unix::fs::symlink;
+    type Change = fn(&Home);
+    let changes: [(&str, i32, Change); 13] = [
+        ("an empty file", 1, |home| home.write("m/added.txt", "")),
+        ("words", 1, |home| home.write("m/vocab.txt", "some\nwords\n")),
+        ("a link to a directory", 1, |home| symlink(".", home.at("m/latest")).unwrap()),
+        ("a link to a file", 1, |home| symlink("config.json", home.at("m/c.json")).unwrap()),
+        ("weights where git keeps notes", 1, |home| home.write("m/.github/x.safetensors", safetensors("x"))),
+        ("weights under a name of git's", 1, |home| home.write("m/.gitattributes", safetensors("x"))),
+        ("what git keeps", 0, |home| {
+            home.write("m/.gitattributes", "*.safetensors filter=lfs\n");
+            home.write("m/.github/workflows/ci.yml", "on: push\n");
+            home.write("m/.git/HEAD", "ref: refs/heads/main\n");
+            symlink("../config.json", home.at("m/.github/c.json")).unwrap();
+        }),
+        ("words that the signer ignored", 0, |home| home.write("m/logs/train.txt", "some words\n")),
+        ("nothing where the signer ignored", 0, |home| home.write("m/logs/empty.txt", "")),
+        ("a setting that the signer ignored", 1, |home| home.write("m/logs/config.json", "{}")),
+        ("weights that the signer ignored", 1, |home| home.write("m/logs/x.safetensors", safetensors("x"))),
+        ("words under a name that is loaded", 1, |home| home.write("m/logs/x.bin", "some words\n")),
+        ("another signature", 0, |home| drop(home.run(&["sign", "m", "--key", "a.key", "-o", "m/b.sig"], 0))),
+    ];
+    for (what, code, change) in changes {
+        let home = Home::new();
+        home.write("m/model.safetensors", safetensors("w"));
+        home.write("m/config.json", "{}");
+        home.write("m/logs/old.txt", "words\n");
+        home.run(&["sign", "m", "--key", "a.key", "--ignore", "m/logs"], 0);
+        change(&home);
+        println!("{what}");
+        for command in ["verify", "check"] {
+            home.run(&[command, "m", "--key", "a.key.pub"], code);
+            let other = if what == "another signature" { 1 } else { code };
+            home.run(&[command, "m", "--key", "a.key.pub", "--manifest", "m/model.sig"], other);
+        }
+    }
+}
+
+#[test]
+fn a_signature_behind_a_link_that_leads_out_says_nothing() {
+    let home = Home::new();
+    home.signed();
+    fs::rename(home.at("m/model.sig"), home.at("elsewhere.sig")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere.sig", home.at("m/model.sig")).unwrap();
+    let check = home.run(&["m", "--key", "a.key.pub"], 3);
+    assert!(check.out.contains("DIR-001") && !check.out.contains("is what was signed"), "{}", check.out);
+    home.run(&["verify", "m", "--key", "a.key.pub"], 2);
 }
 
 #[test]

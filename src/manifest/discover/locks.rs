@@ -3,7 +3,7 @@
 use super::{Absent, Gathering, LARGEST, Named, Wanted};
 use crate::digest::Algorithm;
 use crate::finding::{Finding, shown};
-use crate::manifest::expected::{Claim, Claimed, World};
+use crate::manifest::expected::{Claim, Claimed, Unlisted, World};
 use crate::manifest::hub;
 use crate::manifest::lock::{self, Lock};
 use crate::policy::glob::resolved;
@@ -18,7 +18,8 @@ impl Gathering {
     /// Takes what the locks say that the user named: each of them about each of the paths.
     pub(super) fn named_locks(&mut self, roots: &[PathBuf], items: &[Item], locks: &[Named]) {
         let gits = gits(items);
-        for Named { path, lock } in locks {
+        let mut told = HashSet::new();
+        for Named { path, lock } in locks.iter().filter(|named| told.insert(&named.path)) {
             let source = self.lock_source(path, lock, Trust::Pinned);
             self.spare_lock(source, path, items);
             for root in roots.iter().filter(|root| root.is_dir()) {
@@ -230,9 +231,10 @@ fn gits(items: &[Item]) -> Vec<&Path> {
     items.iter().map(Item::path).filter(|item| lock::passes_over(item)).collect()
 }
 
-/// What a lock says about files in git's own folder: nothing, unless they could be loaded.
-fn spared(item: &Path) -> Claim {
-    Claim { unless_loadable: !lock::is_object(item), ..Claim::default() }
+/// What is said about files that git keeps: nothing, unless they could be loaded.
+pub(super) fn spared(item: &Path) -> Claim {
+    let unlisted = if lock::is_object(item) { Unlisted::Anything } else { Unlisted::NotLoadable };
+    Claim { unlisted, ..Claim::default() }
 }
 
 fn claim(entry: &lock::Entry) -> Claim {

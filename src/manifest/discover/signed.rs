@@ -1,16 +1,19 @@
 //! Signed manifests: the one that was named, or those that lie beside or inside what is checked. Where nobody was named to
 //! trust, whatever they say is only self-asserted: it can fail a file, and a match proves no origin.
 
+use super::locks::spared;
 use super::{Absent, Gathering, LARGEST, Signers};
 use crate::finding::{Finding, shown};
-use crate::manifest::expected::{Claim, Claimed, Source, World};
-use crate::manifest::oms::{Expected, Manifest, Statement, name};
-use crate::manifest::tree::GIT;
+use crate::manifest::compare::is_loaded_by_name;
+use crate::manifest::expected::{Claim, Claimed, Source, Unlisted, World};
+use crate::manifest::oms::{Expected, Manifest, Statement};
+use crate::manifest::tree::{LINKED_DIRECTORY, is_of_git};
 use crate::report::Trust;
 use crate::rule::{Effect, trust as rules};
+use crate::source::Reach;
 use crate::trust::signers::Signature;
 use crate::trust::{Bundle, How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
-use crate::walk::Item;
+use crate::walk::{Item, linked_directories};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,7 +191,12 @@ impl Gathering {
                     self.claim(number, directory.join(name), claim(&manifest, expected, links), absent);
                 }
                 self.expected.speaks_for(number, &directory);
-                self.spare(number, &directory, &manifest, items, bundles);
+                // where one bundle was named, the others are files like any other
+                let named = BTreeSet::from([path.to_owned()]);
+                self.spare(number, &directory, &manifest, items, if is_named { &named } else { bundles });
+                if signed {
+                    self.object_to_links(number, &directory, &manifest, roots);
+                }
             }
         }
     }
@@ -202,7 +210,8 @@ impl Gathering {
         }
     }
 
-    /// Says nothing about files that a signed manifest need not list: signatures, and what git keeps at the top.
+    /// Says nothing about files that a signed manifest need not list: signatures, what git keeps at the top, and what the
+    /// user's policy allows; nor about what the signer ignored, if no loader acts on it.
     fn spare(
         &mut self,
         source: usize,
@@ -214,10 +223,37 @@ impl Gathering {
         for path in items.iter().map(Item::path) {
             let Ok(below) = path.strip_prefix(directory) else { continue };
             let below = below.to_string_lossy();
-            let git = GIT.iter().any(|git| name::covers(git, &below));
-            let tolerated = self.may_be_unlisted(path, &below, &manifest.ignored);
-            if (git || bundles.contains(path) || tolerated) && !manifest.entries.contains_key(below.as_ref()) {
-                self.expected.claim(source, path.to_owned(), Claim { tolerated, ..Claim::default() });
+            if manifest.entries.contains_key(below.as_ref()) {
+                continue;
+            }
+            let claim = if self.may_be_unlisted(path, &below, &manifest.ignored) {
+                Claim { tolerated: true, ..Claim::default() }
+            } else if bundles.contains(path) {
+                Claim::default()
+            } else if is_of_git(&below) {
+                spared(path)
+            } else if manifest.ignores(&below) && !is_loaded_by_name(path) {
+                Claim { unlisted: Unlisted::Inert, ..Claim::default() }
+            } else {
+                continue;
+            };
+            self.expected.claim(source, path.to_owned(), claim);
+        }
+    }
+
+    /// Objects to links to directories: they can be pointed elsewhere at any time, and what lies behind them was not signed.
+    fn object_to_links(&mut self, source: usize, directory: &Path, manifest: &Manifest, roots: &[PathBuf]) {
+        let inside = roots.iter().filter(|root| root.starts_with(directory)).map(PathBuf::as_path);
+        let whole = roots.iter().any(|root| directory.starts_with(root)).then_some(directory);
+        for link in whole.into_iter().chain(inside).flat_map(linked_directories) {
+            let Ok(below) = link.strip_prefix(directory) else { continue };
+            let below = below.to_string_lossy();
+            if is_of_git(&below) || self.may_be_unlisted(&link, &below, &manifest.ignored) {
+                continue;
+            }
+            self.expected.claim(source, link.clone(), Claim::default());
+            if self.known.insert(link.clone(), Reach::Anywhere).is_none() {
+                self.missing.push(Item::Problem(link, Finding::new(&rules::LINK, LINKED_DIRECTORY)));
             }
         }
     }

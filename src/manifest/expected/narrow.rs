@@ -1,6 +1,6 @@
 //! Which files must be looked at when only some changed: those about which a source says something else than before.
 
-use super::{Expectations, World};
+use super::{Expectations, Unlisted, World};
 use crate::rule::Effect;
 use std::path::Path;
 
@@ -21,7 +21,8 @@ impl Expectations {
         let mut sources = sources.filter_map(|number| self.files.get(number));
         let unlisted = trees.iter().any(|number| {
             let world = self.sources.get(*number).map(|source| source.world);
-            matches!(world, Some(World::Closed | World::Elsewhere)) && claims.iter().all(|(by, _)| by != number)
+            matches!(world, Some(World::Closed | World::Elsewhere))
+                && claims.iter().all(|(by, claim)| by != number || claim.unlisted == Unlisted::Inert)
         });
         let lost = claims.iter().filter_map(|(_, claim)| claim.signed_by.as_ref()).any(|(signer, _)| {
             let mut signers = claims.iter().filter_map(|(number, _)| self.sources.get(*number)?.signer.as_ref());
