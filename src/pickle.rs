@@ -7,6 +7,7 @@ mod array;
 mod constant;
 mod cost;
 pub mod globals;
+mod held;
 mod inside;
 mod judge;
 pub mod lexer;

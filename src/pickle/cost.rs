@@ -55,7 +55,8 @@ fn is_number(value: Value) -> bool {
 fn is_iterator(name: &Name) -> bool {
     match name.module.as_str() {
         "builtins" | "__builtin__" => {
-            matches!(name.name.as_str(), "range" | "xrange" | "enumerate" | "reversed" | "zip" | "iter")
+            let own = ["range", "xrange", "enumerate", "reversed", "zip", "iter", "map", "filter"];
+            own.contains(&name.name.as_str())
         }
         "itertools" => true,
         _ => false,

@@ -110,7 +110,23 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("array-file", "joblib before 0.10: the array is a file beside the pickle, or follows in the stream"),
     ("array-wrapper", "joblib: raw array bytes follow BUILD in the stream"),
     ("default-factory", "no argument, None, one global that may be called without arguments, or a `partial` of one"),
-    ("plain-names", "constant names or indices; no dot, no leading underscore"),
+    ("plain-items", "constant numbers, keys that are neither empty nor private, and slices of constants"),
+    ("attribute-paths", "constant names, with dots between; none begins with an underscore"),
+    (
+        "method-call",
+        "a constant name without dot or leading underscore, then vetted arguments for the method of that name: held, never called",
+    ),
+    (
+        "calls-lazily",
+        "an iterator that calls its function when something goes through it: the function is None or a global that may be called \
+         without a shape",
+    ),
+    ("singleton-by-name", "exactly (\"Ellipsis\" or \"NotImplemented\")"),
+    ("local-files", "exactly (fsspec's class of the local file system, no arguments, plain keywords)"),
+    (
+        "asks-the-system",
+        "never proven harmless: going through what it gives starts a program, though always the same one",
+    ),
     ("sized", "an integer argument is a size: at most max_decompressed bytes"),
 ];
 

@@ -117,6 +117,9 @@ impl Machine<'_, '_, '_> {
         if let Some((class, args, keywords)) = self.constructor(callee, args)? {
             return self.construct_with(class, args, Some(keywords));
         }
+        if let Some(held) = self.method_call_of_partial(callee, args)? {
+            return Ok(held);
+        }
         let Value::Global(id) = callee else {
             if callee.is_const() || self.is_container(callee) {
                 self.report(&rules::MALFORMED, "what is called cannot be called: loading raises here".to_owned());

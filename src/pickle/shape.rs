@@ -19,13 +19,13 @@ pub(super) enum Fit {
     Misfit(String),
 }
 
-fn fits() -> Fit {
+pub(super) fn fits() -> Fit {
     Fit::Fits(None)
 }
-fn uncertain(why: &str) -> Fit {
+pub(super) fn uncertain(why: &str) -> Fit {
     Fit::Uncertain(why.to_owned())
 }
-fn misfit(why: &str) -> Fit {
+pub(super) fn misfit(why: &str) -> Fit {
     Fit::Misfit(why.to_owned())
 }
 
@@ -72,7 +72,13 @@ impl Machine<'_, '_, '_> {
                 Some(&factory) if self.is_unvetted(factory) => uncertain("makes its defaults by an unvetted callable"),
                 Some(_) => misfit("makes its defaults by a callable that is not vetted to be called"),
             },
-            "plain-names" => self.plain_names(&args),
+            "plain-items" => self.plain_items(&args),
+            "attribute-paths" => self.attribute_paths(&args),
+            "method-call" => self.method_call(&args),
+            "calls-lazily" => self.calls_lazily(id, &args),
+            "singleton-by-name" => return self.singleton_by_name(&args),
+            "local-files" => self.local_files(&args),
+            "asks-the-system" => uncertain("starts a program of the system when something goes through it"),
             "sized" => self.sized(&args),
             "import-by-name" => return self.import_by_name(&args),
             "none-first" => match args.first() {
@@ -88,7 +94,8 @@ impl Machine<'_, '_, '_> {
     }
 
     /// True for what `partial` may hold: whatever is vetted without a shape, since holding it calls nothing, `defaultdict`
-    /// with the factory `first`, a vetted method, and `__new__` of the class `first`.
+    /// with the factory `first`, a vetted method, `methodcaller` of the name `first`, `map` and the like, and `__new__` of the
+    /// class `first`.
     pub(super) fn may_wrap(&self, callee: Value, first: Option<&Value>) -> bool {
         if let Some(node) = self.arena.of(callee).filter(|node| node.shape == Shape::Attribute) {
             return match node.class {
@@ -98,6 +105,8 @@ impl Machine<'_, '_, '_> {
         }
         self.vetted_of(callee).is_some_and(|vetted| match vetted.shape {
             Some("default-factory") => first.is_none_or(|&factory| self.is_freely_callable(factory)),
+            Some("method-call") => first.is_none_or(|&name| self.is_plain_name(name)),
+            Some("calls-lazily") => true,
             shape => shape.is_none(),
         })
     }
@@ -174,13 +183,13 @@ impl Machine<'_, '_, '_> {
         }
     }
 
-    fn text(&self, value: Value) -> Option<String> {
+    pub(super) fn text(&self, value: Value) -> Option<String> {
         constant::text(self.bytes, value)
     }
     pub(super) fn int(&self, value: Value) -> Option<i64> {
         constant::int(self.bytes, value)
     }
-    fn vetted_of(&self, value: Value) -> Option<Vetted> {
+    pub(super) fn vetted_of(&self, value: Value) -> Option<Vetted> {
         match value {
             Value::Global(id) => self.names.get(id).and_then(|name| name.vetted()),
             _ => None,
@@ -429,18 +438,6 @@ impl Machine<'_, '_, '_> {
         match self.names.get(id) {
             Some(name) if name.vetted().is_some() && first(name) => fits(),
             _ => misfit("is called with other than a type and its parameters"),
-        }
-    }
-
-    fn plain_names(&self, args: &[Value]) -> Fit {
-        let plain = |&value: &Value| match value {
-            Value::Const(Kind::Int, ..) => true,
-            _ => self.text(value).is_some_and(|name| !name.is_empty() && !name.contains('.') && !name.starts_with('_')),
-        };
-        if !args.is_empty() && args.iter().all(plain) {
-            fits()
-        } else {
-            misfit("is called with other than plain names")
         }
     }
 

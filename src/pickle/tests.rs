@@ -1,6 +1,7 @@
 //! One test per behaviour, over streams written by hand.
 
 mod forged;
+mod held;
 mod hostile;
 mod libraries;
 mod second_opinion;

@@ -102,6 +102,10 @@ fn the_summary_names_the_version_from_which_it_loads() {
     let set = line(b"\x80\x02c__builtin__\nset\n)R.");
     assert!(set.starts_with("loads with weights_only=True on torch >= 2.6; on older torch"), "{set}");
     assert!(set.contains("builtins.set"), "{set}");
+    // torch says where a built-in is from up to 2.6
+    let reason = |torch| ask(&zip(b"\x80\x02c__builtin__\nfrozenset\n)R."), torch).reason;
+    assert!(reason("2.6").contains("GLOBAL builtins.frozenset was"), "{}", reason("2.6"));
+    assert!(reason("2.7").contains("GLOBAL frozenset was"), "{}", reason("2.7"));
     let never = line(b"\x80\x02cos\nsystem\n.");
     assert!(never.contains("does not load") && never.contains("os.system"), "{never}");
 }

@@ -542,7 +542,9 @@ pub(super) fn refused_global(era: &mut Era, module: &str, name: &str) -> Run<Kno
             }
             Lookup::Unimported(module) => format!("``{module}`` must be imported to load {full}"),
             Lookup::Refused if era.since(Version::V2_4) => {
-                format!("Unsupported global: GLOBAL {full} was not an allowed global by default.")
+                // from 2.7 on the message leaves the module of built-ins away
+                let shown = full.strip_prefix("builtins.").filter(|_| era.since(Version::V2_7)).unwrap_or(&full);
+                format!("Unsupported global: GLOBAL {shown} was not an allowed global by default.")
             }
             Lookup::Refused => format!("Unsupported class {full}"),
         }

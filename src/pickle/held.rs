@@ -1,0 +1,129 @@
+//! Argument rules of what is made while loading and used later: `methodcaller`, `attrgetter`, `map` and the other iterators
+//! that call, a file system.
+//!
+//! Making one runs nothing. Threat: a stream that uses it itself. Calling it is calling what is computed, which the machine
+//! never takes; going through an iterator calls its function, so that has to be vetted for it.
+
+use super::globals::Kind as Sort;
+use super::machine::{Machine, Step};
+use super::shape::{Fit, fits, misfit, uncertain};
+use super::value::{Kind, NOBODY, Shape, Value};
+
+/// What a pickle may hold beside constants for a file system.
+const LOCAL_FILES: (&str, &str) = ("fsspec.implementations.local", "LocalFileSystem");
+
+impl Machine<'_, '_, '_> {
+    /// `itemgetter`: keys, indices and slices to look up in what it is given later.
+    pub(super) fn plain_items(&self, args: &[Value]) -> Fit {
+        let plain = |&item: &Value| match item {
+            Value::Const(Kind::Str, ..) => self.text(item).is_some_and(|key| is_plain(&key)),
+            Value::Const(..) => true,
+            Value::Node(_) => self.is_slice(item),
+            _ => false,
+        };
+        match !args.is_empty() && args.iter().all(plain) {
+            true => fits(),
+            false => misfit("is called with other than plain keys"),
+        }
+    }
+
+    fn is_slice(&self, value: Value) -> bool {
+        let class =
+            self.arena.of(value).filter(|node| node.shape == Shape::Instance && !node.tainted).map(|node| node.class);
+        class.and_then(|class| self.names.get(class)).is_some_and(|name| name.name == "slice" && name.is_class())
+    }
+
+    /// `attrgetter`: names to look up in what it is given later.
+    pub(super) fn attribute_paths(&self, args: &[Value]) -> Fit {
+        let plain = |&path: &Value| self.text(path).is_some_and(|path| path.split('.').all(is_plain));
+        match !args.is_empty() && args.iter().all(plain) {
+            true => fits(),
+            false => misfit("is called with other than paths of plain names"),
+        }
+    }
+
+    /// `methodcaller`: a method to call of what it is given later.
+    pub(super) fn method_call(&self, args: &[Value]) -> Fit {
+        match args.first() {
+            Some(&name) if self.is_plain_name(name) => fits(),
+            _ => misfit("is called with other than a plain name"),
+        }
+    }
+
+    pub(super) fn is_plain_name(&self, value: Value) -> bool {
+        self.text(value).is_some_and(|name| is_plain(&name) && !name.contains('.'))
+    }
+
+    /// How `methodcaller` with keywords is saved: `partial(methodcaller, name, **keywords)(*arguments)`.
+    pub(super) fn method_call_of_partial(&mut self, callee: Value, args: Value) -> Step<Option<Value>> {
+        let partial = self.arena.of(callee).filter(|node| node.shape == Shape::Instance).map(|node| node.class);
+        if partial.and_then(|class| self.names.get(class)).and_then(|name| name.shape()) != Some("partial-of-vetted") {
+            return Ok(None);
+        }
+        // the arguments it was made with, and the one state it was filled with
+        let Some(&[_, state]) = self.arena.parts(callee) else { return Ok(None) };
+        let Some(&[Value::Global(id), name, _, _]) = self.arena.parts(state) else { return Ok(None) };
+        let named = matches!(self.arena.parts(name), Some(&[name]) if self.is_plain_name(name));
+        if !named || self.names.get(id).and_then(|name| name.shape()) != Some("method-call") {
+            return Ok(None);
+        }
+        let all = self.arena.add(Shape::Tuple, NOBODY, true, &[name, args])?;
+        self.product(Shape::Instance, id, all).map(Some)
+    }
+
+    /// `map` and its kind: whatever goes through one calls its function.
+    pub(super) fn calls_lazily(&self, id: u32, args: &[Value]) -> Fit {
+        let last = self.names.get(id).is_some_and(|name| matches!(name.name.as_str(), "accumulate" | "groupby"));
+        let function = match (last, args) {
+            (true, [_]) => return fits(),
+            (true, &[_, function, ..]) | (false, &[function, _, ..]) => function,
+            _ => return misfit("is called without something to go through"),
+        };
+        if matches!(function, Value::Const(Kind::Nothing, ..)) || self.is_freely_callable(function) {
+            return fits();
+        }
+        let held = match function {
+            Value::Node(_) => {
+                self.arena.of(function).is_some_and(|node| node.shape == Shape::Attribute && !node.tainted)
+            }
+            _ => self.vetted_of(function).is_some_and(|vetted| vetted.kind == Sort::Reference),
+        };
+        match held {
+            true => uncertain("calls a function that is only vetted to be named, for whatever goes through it"),
+            false => misfit("calls what is not vetted to be called, for whatever goes through it"),
+        }
+    }
+
+    /// dill: `eval("Ellipsis")`.
+    pub(super) fn singleton_by_name(&mut self, args: &[Value]) -> Step<Fit> {
+        let name = match args {
+            &[name] => self.text(name),
+            _ => None,
+        };
+        Ok(match name.as_deref() {
+            Some(name @ ("Ellipsis" | "NotImplemented")) => Fit::Fits(Some(self.import("builtins", name)?)),
+            _ => misfit("evaluates a text that is no singleton's name"),
+        })
+    }
+
+    /// fsspec: `class(*arguments, **keywords)`.
+    pub(super) fn local_files(&self, args: &[Value]) -> Fit {
+        let &[Value::Global(class), arguments, keywords] = args else {
+            return misfit("is called with other than a class, arguments and keywords");
+        };
+        let local = self.names.get(class).is_some_and(|name| name.is(LOCAL_FILES.0, LOCAL_FILES.1));
+        let plain = |value, shape| {
+            self.is_shape(value, shape)
+                && self.arena.parts(value).is_some_and(|parts| parts.iter().all(|part| part.is_const()))
+        };
+        match local && plain(arguments, Shape::Tuple) && plain(keywords, Shape::Dict) {
+            true => fits(),
+            false => misfit("makes a file system other than the local one"),
+        }
+    }
+}
+
+/// A name that reaches nothing private.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('_')
+}
