@@ -86,6 +86,9 @@ impl Watch for Bars {
     }
 
     fn finished(&self, job: usize) {
+        if !self.shown {
+            return;
+        }
         if let Ok(mut files) = self.files.lock()
             && let Some(bar) = files.remove(&job)
         {

@@ -126,6 +126,8 @@ pub(super) struct Cuts<S, C> {
     open: AtomicUsize,
     /// Threads that may be about to cut something.
     claims: AtomicUsize,
+    /// Threads that wait for shards, or are about to: a call that nobody hears is still one of the system's.
+    sleepers: AtomicUsize,
     moved: Condvar,
 }
 
@@ -135,6 +137,7 @@ impl<S: ReadAt, C> Cuts<S, C> {
             waiting: Mutex::new(VecDeque::new()),
             open: AtomicUsize::new(0),
             claims: AtomicUsize::new(0),
+            sleepers: AtomicUsize::new(0),
             moved: Condvar::new(),
         }
     }
@@ -150,7 +153,9 @@ impl<S: ReadAt, C> Cuts<S, C> {
         let mut waiting = lock(&self.waiting);
         waiting.push_back(Part { cut: Arc::new(cut), number: 0 });
         self.open.store(waiting.len(), Ordering::Release);
-        self.moved.notify_all();
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.moved.notify_all();
+        }
     }
 
     /// The next shard, if there is one.
@@ -170,13 +175,13 @@ impl<S: ReadAt, C> Cuts<S, C> {
     /// Waits for shards; false if none can come any more. Hold no claim, and nothing that others wait for.
     pub(super) fn wait(&self) -> bool {
         let mut waiting = lock(&self.waiting);
-        while waiting.is_empty() {
-            if self.claims.load(Ordering::SeqCst) == 0 {
-                return false;
-            }
+        // before the look at the claims: whoever gives back the last one then sees either this or no reason to call
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        while waiting.is_empty() && self.claims.load(Ordering::SeqCst) > 0 {
             waiting = self.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        true
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        !waiting.is_empty()
     }
 }
 
@@ -185,7 +190,8 @@ pub(super) struct Claim<'a, S, C>(&'a Cuts<S, C>);
 
 impl<S, C> Drop for Claim<'_, S, C> {
     fn drop(&mut self) {
-        if self.0.claims.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let last = self.0.claims.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.0.sleepers.load(Ordering::SeqCst) > 0 {
             // who is about to wait holds this between looking and waiting, and so hears the call
             drop(lock(&self.0.waiting));
             self.0.moved.notify_all();

@@ -2,7 +2,7 @@
 //!
 //! Each thread takes jobs, prepares them (opens, scans), hashes several at once, completes them, and takes the next.
 //! Results travel in batches: a message for each of many small files costs more than its digest.
-//! Bound: what a thread has in hand (see `worker`), [`BATCH`] results of each thread, and [`AHEAD`] results that wait for
+//! Bound: what a thread has in hand (see `worker`), a batch of results of each thread, and [`AHEAD`] results that wait for
 //! an earlier one.
 
 use super::cut::Cuts;
@@ -13,28 +13,30 @@ use super::worker::{Next, Worker};
 use crate::source::ReadAt;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How far results may run ahead of the oldest unfinished job.
 const AHEAD: usize = 1024;
-/// Results that a thread holds back at most.
-const BATCH: usize = 32;
+/// Results that a thread holds back at most: as many as leave the others room to run ahead, within these bounds.
+const BATCH: Range<usize> = 32..128;
 
 /// Results of one thread on their way to the one that delivers them.
 pub(super) struct Outbox<'a, R> {
     ready: Vec<(usize, R)>,
+    batch: usize,
     send: &'a dyn Fn(Vec<(usize, R)>),
 }
 
 impl<'a, R> Outbox<'a, R> {
-    fn new(send: &'a dyn Fn(Vec<(usize, R)>)) -> Self {
-        Outbox { ready: Vec::new(), send }
+    fn new(threads: usize, send: &'a dyn Fn(Vec<(usize, R)>)) -> Self {
+        let share = AHEAD.div_ceil(4).div_ceil(threads.max(1));
+        Outbox { ready: Vec::new(), batch: share.clamp(BATCH.start, BATCH.end), send }
     }
     /// Takes the result of a job.
     pub(super) fn put(&mut self, index: usize, result: R) {
         self.ready.push((index, result));
-        if self.ready.len() >= BATCH {
+        if self.ready.len() >= self.batch {
             self.flush();
         }
     }
@@ -120,7 +122,7 @@ where
             delivered.set(order.put(index, result, &stop, deliver));
         }
     };
-    worker.work(next, &Cuts::new(), Outbox::new(&send));
+    worker.work(next, &Cuts::new(), Outbox::new(1, &send));
     flow(&stop)
 }
 
@@ -173,7 +175,8 @@ mod parallel {
     /// Lets a thread begin a job only if it is not too far ahead of what was delivered.
     struct Gate<'a> {
         delivered: AtomicUsize,
-        waiting: Mutex<()>,
+        /// How many threads wait.
+        waiting: Mutex<usize>,
         moved: Condvar,
         stop: &'a AtomicBool,
     }
@@ -186,9 +189,11 @@ mod parallel {
         /// Waits for the turn of job `index`.
         fn wait(&self, index: usize) {
             let mut waiting = lock(&self.waiting);
+            *waiting += 1;
             while !self.is_open(index) {
                 waiting = self.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
+            *waiting -= 1;
         }
         fn delivered(&self, count: usize) {
             self.delivered.store(count, Ordering::Release);
@@ -200,8 +205,9 @@ mod parallel {
         }
         fn wake(&self) {
             // who is about to wait holds this between looking and waiting, and so hears the call
-            drop(lock(&self.waiting));
-            self.moved.notify_all();
+            if *lock(&self.waiting) > 0 {
+                self.moved.notify_all();
+            }
         }
     }
 
@@ -229,7 +235,7 @@ mod parallel {
         F: Fn(C, S, Result<Passed, PassError>) -> R + Sync,
     {
         let gate =
-            Gate { delivered: AtomicUsize::new(0), waiting: Mutex::new(()), moved: Condvar::new(), stop: worker.stop };
+            Gate { delivered: AtomicUsize::new(0), waiting: Mutex::new(0), moved: Condvar::new(), stop: worker.stop };
         let jobs = Mutex::new(jobs.enumerate().peekable());
         let next = |wait: bool| {
             let mut queue = lock(&jobs);
@@ -261,7 +267,8 @@ mod parallel {
         let cuts = Cuts::new();
         let (sender, results) = mpsc::channel();
         // Handed out one per thread, so that the channel closes when the last thread is done.
-        let senders = Mutex::new(vec![sender; threads.current_num_threads()]);
+        let count = threads.current_num_threads();
+        let senders = Mutex::new(vec![sender; count]);
         threads.in_place_scope(|scope| {
             // A broadcast gives each thread exactly one of these loops. As plain tasks, a thread that waits for a part
             // of its own hash could pick up a second loop and not come back before that one ends.
@@ -270,7 +277,7 @@ mod parallel {
                 let _guard = CloseOnPanic(&gate);
                 // nobody listens any more where a job has panicked
                 let send = |results| drop(sender.send(results));
-                worker.work(next, &cuts, Outbox::new(&send));
+                worker.work(next, &cuts, Outbox::new(count, &send));
             });
             let mut order = Order::default();
             for batch in results {
