@@ -375,8 +375,8 @@ impl Verifier {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let tensors = expected.wants_tensors(path);
         match catch_unwind(AssertUnwindSafe(|| self.parse(&View::new(source), &name, tensors))) {
-            Ok(parsed) => {
-                let plan = self.plan(path, &parsed, expected);
+            Ok(mut parsed) => {
+                let plan = self.plan(path, &mut parsed, expected);
                 Ok((parsed, plan))
             }
             Err(_) => {
@@ -421,13 +421,13 @@ impl Verifier {
         artifact
     }
 
-    fn plan(&self, path: &Path, parsed: &Parsed, expected: &Expectations) -> Plan {
+    fn plan(&self, path: &Path, parsed: &mut Parsed, expected: &Expectations) -> Plan {
         let spare = self.how.as_needed && !self.how.policy.needs_digests() && self.how.baseline.is_none();
         let mut algorithms = if spare { Vec::new() } else { self.how.algorithms.clone() };
         algorithms.extend(expected.algorithms(path));
         let mut shards = expected.shardings(path);
         shards.extend(self.how.sharding);
-        Plan { algorithms, crcs: parsed.deferred.clone(), shards }
+        Plan { algorithms, crcs: std::mem::take(&mut parsed.deferred).into(), shards }
     }
 
     fn parse(&self, view: &View<'_>, name: &str, tensors: bool) -> Parsed {

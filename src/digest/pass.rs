@@ -11,12 +11,12 @@ use super::pool::Pool;
 use super::shards::{Sharded, Sharding, Shards};
 use crate::scan::DeferredCrc;
 use crate::source::{Changed, ReadAt, Window};
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::io;
 #[cfg(feature = "parallel")]
 use std::ops::ControlFlow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Bytes of a mapping that are taken at once.
@@ -36,7 +36,7 @@ pub struct Plan {
     /// Digests of the whole source. May be empty.
     pub algorithms: Vec<Algorithm>,
     /// Checksums of parts.
-    pub crcs: Vec<DeferredCrc>,
+    pub crcs: Arc<[DeferredCrc]>,
     /// Digests of equal parts.
     pub shards: Vec<Sharding>,
 }
@@ -220,7 +220,7 @@ fn read(
     }
     let mut hasher =
         Hasher::new(&plan.algorithms, Some(len)).map_err(|error| PassError::Io(io::Error::other(error)))?;
-    let mut crcs = Crcs::new(plan.crcs.as_slice(), len);
+    let mut crcs = Crcs::new(Arc::clone(&plan.crcs), len);
     let mut shards: Vec<Shards> = plan.shards.iter().map(|sharding| Shards::new(*sharding, len)).collect();
     let Buffers { now, next } = buffers;
     let size = usize::try_from(len).unwrap_or(usize::MAX).min(if parallel { READ_PARALLEL } else { READ }).max(1);
@@ -274,7 +274,7 @@ fn read(
 /// Hashes a window, and fetches the next one meanwhile.
 fn work<W: Send>(
     hasher: &mut Hasher,
-    (crcs, shards): (&mut Crcs<'_>, &mut [Shards]),
+    (crcs, shards): (&mut Crcs, &mut [Shards]),
     start: u64,
     bytes: &[u8],
     parallel: bool,
@@ -298,8 +298,8 @@ fn work<W: Send>(
 /// Checks CRC-32 of parts while the whole goes by. Each byte is summed at most once: of parts that overlap, only the
 /// first is checked.
 #[derive(Default)]
-pub(super) struct Crcs<'a> {
-    parts: Cow<'a, [DeferredCrc]>,
+pub(super) struct Crcs {
+    parts: Arc<[DeferredCrc]>,
     /// Indices into `parts`, by start; those before `next` are done.
     order: Vec<usize>,
     next: usize,
@@ -308,10 +308,9 @@ pub(super) struct Crcs<'a> {
     unchecked: Vec<usize>,
 }
 
-impl<'a> Crcs<'a> {
-    pub(super) fn new(parts: impl Into<Cow<'a, [DeferredCrc]>>, len: u64) -> Self {
-        let parts = parts.into();
-        let (mut order, mut mismatches, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
+impl Crcs {
+    pub(super) fn new(parts: Arc<[DeferredCrc]>, len: u64) -> Self {
+        let (mut order, mut mismatches, mut unchecked) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
         for (index, part) in parts.iter().enumerate() {
             match part.range.start.cmp(&part.range.end) {
                 _ if part.range.end > len => unchecked.push(index),
@@ -484,8 +483,9 @@ mod tests {
                 .map(|(start, end)| crc(&bytes, start, end))
                 .to_vec();
         crcs[5].expected ^= 1;
+        let crcs: Arc<[DeferredCrc]> = crcs.into();
         for pieces in [1, 7, 10, 333, 1000] {
-            let mut sums = Crcs::new(crcs.as_slice(), 1000);
+            let mut sums = Crcs::new(Arc::clone(&crcs), 1000);
             let mut at = 0;
             for piece in bytes.chunks(pieces) {
                 sums.update(at, piece);

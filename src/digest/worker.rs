@@ -58,7 +58,7 @@ struct Running<S, C> {
     subject: Subject<S, C>,
     sha256: Stream,
     rest: Hasher,
-    crcs: Crcs<'static>,
+    crcs: Crcs,
     shards: Vec<Shards>,
     at: u64,
     end: u64,
@@ -269,7 +269,7 @@ impl<P, F> Worker<'_, P, F> {
 struct Others<'a> {
     job: usize,
     rest: &'a mut Hasher,
-    crcs: &'a mut Crcs<'static>,
+    crcs: &'a mut Crcs,
     shards: &'a mut [Shards],
     at: &'a mut u64,
     have: &'a mut Range<usize>,
