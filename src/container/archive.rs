@@ -14,7 +14,8 @@ use crate::rule::container as rules;
 use crate::rule::format::{OVER_BUDGET, UNSUPPORTED};
 use crate::scan::Scan;
 use crate::source::View;
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Inflated bytes spent on members of an archive whose members overlap.
@@ -27,7 +28,8 @@ pub struct Archive<'a> {
     /// Its directory.
     pub dir: Directory,
     overlaps: Option<u64>,
-    seen: HashSet<(u64, u64, u16)>,
+    /// Places that were examined, by start, end and method.
+    seen: BTreeSet<(u64, u64, u16)>,
 }
 
 /// Checks a zip archive of any kind.
@@ -51,8 +53,7 @@ pub fn check(view: &View<'_>, scan: &mut Scan<'_>) -> Identity {
         scan.report(&rules::ZIP_EMPTY, 0, "the archive holds no members");
     }
     let overlaps = audit.overlaps.then_some(OVERLAP_ALLOWANCE);
-    let seen = HashSet::with_capacity(dir.entries.len());
-    let mut archive = Archive { view: *view, dir, overlaps, seen };
+    let mut archive = Archive { view: *view, dir, overlaps, seen: BTreeSet::new() };
     let identity = match kind {
         Kind::Torch => torch_zip::check(&mut archive, scan),
         Kind::Script => torchscript::check(&mut archive, scan),
@@ -183,7 +184,8 @@ fn otherwise(view: &View<'_>, entry: &Entry, data: Range<u64>, method: u16, path
 
 /// A member's name as it stands in finding paths.
 pub(super) fn path(name: &[u8]) -> String {
-    shown(&String::from_utf8_lossy(name))
+    // most names are text, which is faster to tell than to look for what is none
+    shown(&std::str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name), Cow::Borrowed))
 }
 
 /// An archive whose end is missing: says so, and still looks at what its local headers show.

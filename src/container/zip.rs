@@ -34,6 +34,9 @@ pub const LOCAL_LEN: u64 = 30;
 /// The furthest an end record can be from the end of the file.
 const END_REACH: u64 = END_LEN + 0xffff;
 
+/// Room is made at once for as many entries as are stated, up to this number.
+const EXPECTED: usize = 1024;
+
 /// One record of the central directory, with the place of its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -284,6 +287,7 @@ fn read_central(view: &View<'_>, budget: &mut Budget, directory: &mut Directory)
         return Err(Spent("max_header_bytes").into());
     }
     let bytes = view.copy(range.clone())?;
+    directory.entries.reserve(usize::try_from(end.entries).unwrap_or_default().min(EXPECTED));
     let mut c = Cursor::new(&bytes);
     while !c.rest().is_empty() {
         budget.entries(1)?;

@@ -4,6 +4,7 @@
 //! to. Bound: one sort of all names, and maps over those that are not ASCII.
 
 use super::zip::Entry;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// What is wrong with one name by itself, if anything. `utf8` is general purpose bit 11.
@@ -20,13 +21,19 @@ pub fn defect(name: &[u8], utf8: bool) -> Option<&'static str> {
     if name.starts_with(b"/") || matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic()) {
         return Some("it is an absolute path");
     }
-    if name.split(|b| *b == b'/').any(|part| part == b"..") {
+    if name.windows(2).any(|two| two == b"..") && name.split(|b| *b == b'/').any(|part| part == b"..") {
         return Some("it leads out of the folder it is unpacked to");
     }
     if utf8 && std::str::from_utf8(name).is_err() {
         return Some("it is marked as UTF-8 and is not");
     }
     None
+}
+
+/// Names in the order of their lower case: where it says equal, torch takes one for the other.
+pub fn without_case(a: &[u8], b: &[u8]) -> Ordering {
+    let differ = a.iter().zip(b).find(|(a, b)| !a.eq_ignore_ascii_case(b));
+    differ.map_or(a.len().cmp(&b.len()), |(a, b)| a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase()))
 }
 
 /// Why two members are taken for one.
@@ -55,14 +62,19 @@ impl Twins {
 /// its name. Case counts only if `fold_case`.
 pub fn twins(entries: &[Entry], fold_case: bool) -> Vec<(usize, usize, Twins)> {
     let mut found = Vec::new();
-    let fold = |b: &u8| if fold_case { b.to_ascii_lowercase() } else { *b };
-    let mut order: Vec<(usize, &Entry)> = entries.iter().enumerate().collect();
-    order.sort_unstable_by(|(i, a), (j, b)| {
-        a.name.iter().map(fold).cmp(b.name.iter().map(fold)).then_with(|| a.name.cmp(&b.name)).then_with(|| i.cmp(j))
+    let compare = if fold_case { without_case } else { |a: &[u8], b: &[u8]| a.cmp(b) };
+    // what all names begin with, most often a folder, decides nothing
+    let first = entries.first().map(|entry| entry.name.as_slice()).unwrap_or_default();
+    let shared = entries.iter().fold(first.len(), |shared, entry| {
+        let both = first.iter().zip(&entry.name).take(shared);
+        both.take_while(|(a, b)| a == b).count()
     });
-    for group in order.chunk_by(|(_, a), (_, b)| a.name.iter().map(fold).eq(b.name.iter().map(fold))) {
+    let mut order: Vec<(usize, &[u8])> =
+        entries.iter().map(|entry| entry.name.get(shared..).unwrap_or_default()).enumerate().collect();
+    order.sort_unstable_by(|(i, a), (j, b)| compare(a, b).then_with(|| a.cmp(b)).then_with(|| i.cmp(j)));
+    for group in order.chunk_by(|(_, a), (_, b)| compare(a, b).is_eq()) {
         let Some(first) = group.iter().map(|(i, _)| *i).min().filter(|_| group.len() > 1) else { continue };
-        for same in group.chunk_by(|(_, a), (_, b)| a.name == b.name) {
+        for same in group.chunk_by(|(_, a), (_, b)| a == b) {
             let Some(&(own, _)) = same.first() else { continue };
             found.extend((own != first).then_some((first, own, Twins::Case)));
             found.extend(same.iter().skip(1).map(|(i, _)| (own, *i, Twins::Same)));

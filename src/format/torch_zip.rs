@@ -10,12 +10,13 @@ use super::{Identity, Role};
 use crate::container::archive::Archive;
 use crate::container::zip::{Directory, Entry};
 use crate::container::zip_audit;
+use crate::container::zip_names::without_case;
 use crate::finding::{Finding, shown};
 use crate::pickle::{self, Dialect, StorageRef};
 use crate::rule::{container as zip_rules, torch as rules};
 use crate::scan::Scan;
 use crate::source::View;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Everything before the first slash of the first record, as torch takes it; `None` where there is no slash.
 pub fn root(dir: &Directory) -> Option<&[u8]> {
@@ -57,7 +58,7 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn of(dir: &Directory) -> Self {
         let root = root(dir).map(<[u8]>::to_vec);
-        let mut records = Records { root, pickles: Vec::new(), others: Vec::new() };
+        let mut records = Records { root, pickles: Vec::new(), others: Vec::with_capacity(dir.entries.len()) };
         for (index, entry) in dir.entries.iter().enumerate() {
             let main = records.inner(&entry.name).is_some_and(|inner| inner.eq_ignore_ascii_case(b"data.pkl"));
             if main { records.pickles.push(index) } else { records.others.push(index) }
@@ -169,18 +170,19 @@ impl Default for Storages {
 impl Storages {
     /// Compares the references with the records in `folder`.
     pub(super) fn compare(&mut self, records: &Records, folder: &str, dir: &Directory, scan: &mut Scan<'_>) {
-        let mut by_key: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-        for (index, entry) in dir.entries.iter().enumerate() {
-            let inner = records.inner(&entry.name).and_then(|inner| inner.strip_prefix(folder.as_bytes()));
-            if let Some(key) = inner.and_then(|inner| inner.strip_prefix(b"/")) {
-                by_key.entry(key.to_ascii_lowercase()).or_default().push(index);
-            }
-        }
+        let mut by_key: Vec<(&[u8], usize)> = Vec::with_capacity(dir.entries.len());
+        by_key.extend(dir.entries.iter().enumerate().filter_map(|(index, entry)| {
+            let inner = records.inner(&entry.name)?.strip_prefix(folder.as_bytes())?;
+            Some((inner.strip_prefix(b"/")?, index))
+        }));
+        by_key.sort_by(|(a, _), (b, _)| without_case(a, b));
         let mut told = 0u32;
         for r in &self.refs {
-            let found = by_key.get(&r.key.as_bytes().to_ascii_lowercase());
-            let indices = found.map(Vec::as_slice).unwrap_or_default();
-            let finding = check_ref(r, indices.iter().filter_map(|i| dir.entries.get(*i)), folder);
+            let order = |(key, _): &(&[u8], usize)| without_case(key, r.key.as_bytes());
+            let from = by_key.partition_point(|held| order(held).is_lt());
+            let same = by_key.get(from..).unwrap_or_default().iter().take_while(|held| order(held).is_eq());
+            let indices = same.map(|(_, index)| *index);
+            let finding = check_ref(r, indices.clone().filter_map(|i| dir.entries.get(i)), folder);
             self.used.extend(indices);
             if let Some(finding) = finding {
                 told = told.saturating_add(1);

@@ -9,17 +9,22 @@ use super::stop::{Run, corrupt, doubt};
 use crate::budget::Limits;
 use crate::source::View;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 const CENTRAL: u64 = 46;
+const CENTRAL_LEN: usize = 46;
 const LOCAL: u64 = 30;
 const END: u64 = 22;
 const FULL: u64 = 0xffff_ffff;
 
+/// Room is made at once for as many entries as are stated, up to this number.
+const EXPECTED: usize = 1024;
+
 /// One record of the directory.
 pub(super) struct Entry {
-    name: Vec<u8>,
+    /// Where its name stands in the directory.
+    name: Range<usize>,
     method: u16,
     flags: u16,
     compressed: u64,
@@ -31,9 +36,10 @@ pub(super) struct Entry {
 /// An archive whose directory was accepted.
 pub(super) struct Archive<'a> {
     view: View<'a>,
+    directory: Cow<'a, [u8]>,
     entries: Vec<Entry>,
-    /// Names in lower case; `None` for names that two entries share.
-    names: HashMap<Vec<u8>, Option<usize>>,
+    /// The entries under the root, whatever its case, and where their names below it stand: in order of those without case.
+    order: Vec<(Range<usize>, usize)>,
     root: Vec<u8>,
     limits: &'a Limits,
 }
@@ -75,15 +81,16 @@ impl<'a> Archive<'a> {
         if end.entries > limits.max_entries || size > limits.max_header_bytes {
             return Err(doubt("the archive's directory is over the limits max_entries or max_header_bytes"));
         }
-        let bytes = read(&view, end.directory.clone())?;
-        let mut entries = Vec::new();
-        let mut rest = &*bytes;
+        let directory = read(&view, end.directory.clone())?;
+        let mut entries: Vec<Entry> =
+            Vec::with_capacity(usize::try_from(end.entries).unwrap_or_default().min(EXPECTED));
+        let mut at = 0;
         for _ in 0..end.entries {
-            let (entry, after) = central(rest, view.len(), end.disk)?;
+            let (entry, after) = central(&directory, at, view.len(), end.disk)?;
             entries.push(entry);
-            rest = after;
+            at = after;
         }
-        let first = entries.first().map(|e| e.name.as_slice()).unwrap_or_default();
+        let first = entries.first().and_then(|e| directory.get(e.name.clone())).unwrap_or_default();
         let Some(root) = first.split(|b| *b == b'/').next().filter(|_| first.contains(&b'/')) else {
             let name = String::from_utf8_lossy(first).escape_debug().to_string();
             return Err(corrupt(format!("file in archive is not in a subdirectory: {name}")));
@@ -92,22 +99,30 @@ impl<'a> Archive<'a> {
             return Err(doubt("an odd root folder in the archive"));
         }
         let root = root.to_vec();
-        let mut names: HashMap<Vec<u8>, Option<usize>> = HashMap::with_capacity(entries.len());
-        for (at, entry) in entries.iter().enumerate() {
-            names.entry(entry.name.to_ascii_lowercase()).and_modify(|held| *held = None).or_insert(Some(at));
+        let mut order = Vec::with_capacity(entries.len());
+        for (at, Entry { name, .. }) in entries.iter().enumerate() {
+            let parts = directory.get(name.clone()).and_then(|name| name.split_at_checked(root.len()));
+            if parts.is_some_and(|(folder, rest)| folder.eq_ignore_ascii_case(&root) && rest.starts_with(b"/")) {
+                order.push((name.start.saturating_add(root.len()).saturating_add(1)..name.end, at));
+            }
         }
-        Ok(Archive { view, entries, names, root, limits })
+        let record = |range: &Range<usize>| directory.get(range.clone()).unwrap_or_default();
+        order.sort_unstable_by(|(a, _), (b, _)| without_case(record(a), record(b)));
+        Ok(Archive { view, directory, entries, order, root, limits })
+    }
+
+    fn name(&self, range: &Range<usize>) -> &[u8] {
+        self.directory.get(range.clone()).unwrap_or_default()
     }
 
     /// The entry of a record under the root, as torch looks it up.
     pub fn locate(&self, record: &[u8]) -> Run<Option<usize>> {
-        let mut name = self.root.to_ascii_lowercase();
-        name.push(b'/');
-        name.extend(record.to_ascii_lowercase());
-        match self.names.get(&name) {
-            None => Ok(None),
-            Some(Some(at)) => Ok(Some(*at)),
-            Some(None) => Err(doubt("two entries have the same name: which one torch takes depends on the others")),
+        let compare = |(name, _): &(Range<usize>, usize)| without_case(self.name(name), record);
+        let from = self.order.partition_point(|held| compare(held).is_lt());
+        let mut same = self.order.get(from..).unwrap_or_default().iter().take_while(|held| compare(held).is_eq());
+        match (same.next(), same.next()) {
+            (found, None) => Ok(found.map(|(_, at)| *at)),
+            _ => Err(doubt("two entries have the same name: which one torch takes depends on the others")),
         }
     }
 
@@ -116,7 +131,7 @@ impl<'a> Archive<'a> {
         let mut records = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             // The reader copies names into a C string of 512 bytes.
-            let name = entry.name.split(|b| *b == 0).next().unwrap_or_default();
+            let name = self.name(&entry.name).split(|b| *b == 0).next().unwrap_or_default();
             let name = name.get(..511).unwrap_or(name);
             let record = name.strip_prefix(self.root.as_slice()).and_then(|rest| rest.strip_prefix(b"/"));
             records.push(record.ok_or_else(|| {
@@ -308,16 +323,28 @@ fn find_wide_end<'a>(view: &View<'a>, at: u64) -> Run<Option<Cow<'a, [u8]>>> {
     Ok(Some(wide))
 }
 
-/// The first central record of `bytes`, and the bytes after it.
-fn central(bytes: &[u8], archive: u64, disk: u64) -> Run<(Entry, &[u8])> {
+/// Names in the order of their lower case.
+fn without_case(a: &[u8], b: &[u8]) -> Ordering {
+    for (a, b) in a.iter().zip(b) {
+        match a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase()) {
+            Ordering::Equal => {}
+            decided => return decided,
+        }
+    }
+    a.len().cmp(&b.len())
+}
+
+/// The central record at `at` of the directory, and where it ends.
+fn central(directory: &[u8], at: usize, archive: u64, disk: u64) -> Run<(Entry, usize)> {
+    let bytes = directory.get(at..).ok_or_else(broken)?;
     if bytes.first_chunk::<4>() != Some(b"PK\x01\x02") {
         return Err(broken());
     }
     let name_len = usize::from(u16_at(bytes, 28)?);
     let extra_len = usize::from(u16_at(bytes, 30)?);
     let comment_len = usize::from(u16_at(bytes, 32)?);
-    let fixed = bytes.get(46..).ok_or_else(broken)?;
-    let (name, rest) = fixed.split_at_checked(name_len).ok_or_else(broken)?;
+    let named = bytes.get(CENTRAL_LEN..).ok_or_else(broken)?;
+    let (name, rest) = named.split_at_checked(name_len).ok_or_else(broken)?;
     let (extra, rest) = rest.split_at_checked(extra_len).ok_or_else(broken)?;
     let (_, rest) = rest.split_at_checked(comment_len).ok_or_else(broken)?;
     let (mut compressed, mut size, mut header) = (u32_at(bytes, 20)?, u32_at(bytes, 24)?, u32_at(bytes, 42)?);
@@ -350,8 +377,11 @@ fn central(bytes: &[u8], archive: u64, disk: u64) -> Run<(Entry, &[u8])> {
             }
         }
     }
-    let directory = name.ends_with(b"/") || u32_at(bytes, 38)? & 0x10 != 0;
-    Ok((Entry { name: name.to_vec(), method, flags, compressed, size, header, directory }, rest))
+    let is_directory = name.ends_with(b"/") || u32_at(bytes, 38)? & 0x10 != 0;
+    let start = directory.len().saturating_sub(named.len());
+    let name = start..start.saturating_add(name_len);
+    let entry = Entry { name, method, flags, compressed, size, header, directory: is_directory };
+    Ok((entry, directory.len().saturating_sub(rest.len())))
 }
 
 /// The extra field with this id.

@@ -9,6 +9,7 @@ use super::stop::{Run, blocked, corrupt, doubt};
 use super::unpickler::{Loading, Machine, Storages};
 use super::value::{Arena, Content, Id, Key, Object, Storage, Value, printed};
 use super::version::{Era, Version};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Loads the archive as the version in `era` does.
@@ -58,7 +59,7 @@ pub(super) fn load_and_see(
     if era.since(Version::V2_1)
         && let Some(order) = record(archive, "byteorder")?
     {
-        match order.as_slice() {
+        match &*order {
             b"little" => {}
             b"big" => swapped = true,
             _ => {
@@ -86,9 +87,9 @@ pub(super) fn load_and_see(
 }
 
 /// The content of a small record, if it is there.
-fn record(archive: &Archive<'_>, name: &str) -> Run<Option<Vec<u8>>> {
+fn record<'a>(archive: &Archive<'a>, name: &str) -> Run<Option<Cow<'a, [u8]>>> {
     match archive.locate(name.as_bytes())? {
-        Some(at) => Ok(Some(archive.content(at, name)?.into_owned())),
+        Some(at) => archive.content(at, name).map(Some),
         None => Ok(None),
     }
 }
@@ -196,9 +197,16 @@ impl Records<'_, '_> {
         let Ok(text) = std::str::from_utf8(&text) else {
             return Err(corrupt("UnicodeEncodeError: 'utf-8' codec can't encode a storage key"));
         };
-        let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-        let Some(at) = self.archive.locate(format!("data/{text}").as_bytes())? else { return Err(missing(&shown)) };
-        let place = self.archive.readable(at, &format!("data/{shown}"))?;
+        let shown = || text.chars().take(80).flat_map(char::escape_debug).collect::<String>();
+        let record = ["data/", text].concat();
+        let Some(at) = self.archive.locate(record.as_bytes())? else { return Err(missing(&shown())) };
+        // what is printed as it stands needs no other text for messages
+        let plain = text.len() <= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let place = if plain {
+            self.archive.readable(at, &record)?
+        } else {
+            self.archive.readable(at, &["data/", &shown()].concat())?
+        };
         let held = self.archive.size(at);
         if held != bytes && era.since(Version::V2_10) {
             return Err(corrupt(format!("record size ({held} bytes) does not match expected size ({bytes} bytes)")));
