@@ -133,17 +133,13 @@ pub static SHAPES: &[(&str, &str)] = &[
 /// What is known of `qualname` in `module`, both exactly as unpickling would look them up (Python-2 names mapped before, by
 /// [`python3_name`]). Exact pairs outrank entries for whole modules; dotted and dunder names count only where listed.
 pub fn lookup(module: &str, qualname: &str) -> Standing {
-    let package = module.split('.').next().unwrap_or(module);
-    let mut covered = false;
-    for table in table::of(package) {
-        covered |= table.complete();
-        if let Some(standing) = table.exact(module, qualname) {
-            return standing;
-        }
+    let package = table::package_of(module);
+    if let Some(standing) = package.and_then(|package| package.exact(module, qualname)) {
+        return standing;
     }
     match table::dangerous_module(module) {
         Some(what) => Standing::Dangerous(Dangerous { what }),
-        None if covered => Standing::Covered,
+        None if package.is_some_and(table::Package::complete) => Standing::Covered,
         None => Standing::Unvetted,
     }
 }

@@ -16,6 +16,8 @@ pub struct Name {
     pub call_reported: bool,
     /// True once a use of it was reported.
     pub use_reported: bool,
+    /// True once a stream wrote this very name and meant it, by whether the Python-2 maps apply.
+    written: [bool; 2],
 }
 
 /// The globals of a stream, in order of first mention.
@@ -23,8 +25,8 @@ pub struct Name {
 pub struct Names {
     list: Vec<Name>,
     index: HashMap<String, u32>,
-    /// Names as streams write them, by whether the Python-2 maps apply.
-    written: [HashMap<String, u32>; 2],
+    /// Names that streams write and that mean another, by whether the Python-2 maps apply.
+    renamed: [HashMap<String, u32>; 2],
 }
 
 /// More different globals than any library writes.
@@ -44,12 +46,24 @@ fn key(module: &str, name: &str) -> String {
 impl Names {
     /// What a name as written was resolved to before.
     pub fn written(&self, old: bool, module: &str, name: &str) -> Option<u32> {
-        let [new_names, old_names] = &self.written;
-        if old { old_names } else { new_names }.get(&key(module, name)).copied()
+        let key = key(module, name);
+        let by_itself = self.index.get(&key).copied().filter(|id| {
+            self.get(*id).is_some_and(|held| {
+                let [new, as_old] = held.written;
+                if old { as_old } else { new }
+            })
+        });
+        let [new_names, old_names] = &self.renamed;
+        by_itself.or_else(|| if old { old_names } else { new_names }.get(&key).copied())
     }
     /// Notes what a name as written was resolved to.
     pub fn wrote(&mut self, old: bool, module: &str, name: &str, id: u32) {
-        let [new_names, old_names] = &mut self.written;
+        if let Some(held) = self.get_mut(id).filter(|held| held.is(module, name)) {
+            let [new, as_old] = &mut held.written;
+            *if old { as_old } else { new } = true;
+            return;
+        }
+        let [new_names, old_names] = &mut self.renamed;
         if old { old_names } else { new_names }.insert(key(module, name), id);
     }
     /// The number of a global, and whether it is new.
@@ -69,6 +83,7 @@ impl Names {
             standing: standing(module, name, trusted),
             call_reported: false,
             use_reported: false,
+            written: [false; 2],
         });
         Ok((id, true))
     }
@@ -101,7 +116,7 @@ impl Names {
 impl Name {
     /// `module.qualname`.
     pub fn full(&self) -> String {
-        format!("{}.{}", self.module, self.name)
+        [self.module.as_str(), ".", &self.name].concat()
     }
     /// How it may be used, if it is vetted.
     pub fn vetted(&self) -> Option<Vetted> {

@@ -9,20 +9,31 @@ use std::sync::LazyLock;
 /// The maps, one line each: `from.module name -> to.module name`, or `from.module -> to.module`; sorted.
 static MAP: &str = include_str!("../../../manifests/globals/generated/python2.txt");
 
-/// The map, read once: what stands before the arrow to what stands behind it.
-static INDEX: LazyLock<HashMap<&str, &str>> =
-    LazyLock::new(|| MAP.lines().filter_map(|line| line.split_once(" -> ")).collect());
+/// What became of one module.
+#[derive(Default)]
+struct Moved {
+    /// Its new name, for all that is not named apart.
+    whole: Option<&'static str>,
+    /// Names that went elsewhere, with the pairs that they are now.
+    names: HashMap<&'static str, (&'static str, &'static str)>,
+}
+
+/// The map, read once.
+static INDEX: LazyLock<HashMap<&str, Moved>> = LazyLock::new(|| {
+    let mut index: HashMap<&str, Moved> = HashMap::new();
+    for (from, to) in MAP.lines().filter_map(|line| line.split_once(" -> ")) {
+        match (from.split_once(' '), to.split_once(' ')) {
+            (Some((module, name)), Some(to)) => drop(index.entry(module).or_default().names.insert(name, to)),
+            _ => index.entry(from).or_default().whole = Some(to),
+        }
+    }
+    index
+});
 
 /// The pair that Python 3 looks up where a stream of protocol 0, 1 or 2 names `module` and `name`; `None`: the same.
 pub fn python3_name<'a>(module: &str, name: &'a str) -> Option<(&'static str, &'a str)> {
-    // a module name with a space would be taken for a pair, and is in no map
-    if module.contains(' ') {
-        return None;
-    }
-    if let Some(pair) = INDEX.get([module, " ", name].concat().as_str()) {
-        return pair.split_once(' ');
-    }
-    INDEX.get(module).map(|to| (*to, name))
+    let moved = INDEX.get(module)?;
+    moved.names.get(name).copied().or_else(|| moved.whole.map(|to| (to, name)))
 }
 
 #[cfg(test)]

@@ -14,14 +14,15 @@
 //! and tests refuse any line that does not parse; here such a line simply vets nothing. Bound: one pass over a table, once.
 
 use super::{Dangerous, Kind, SHAPES, Standing, Vetted};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 /// One file of `manifests/globals/`.
-pub struct Table {
+struct Table {
     /// Path under `manifests/globals/`, for messages of tests.
     #[cfg_attr(not(test), expect(dead_code))]
-    pub name: &'static str,
+    name: &'static str,
     text: &'static str,
     header: OnceLock<Header>,
     lines: OnceLock<Vec<Line>>,
@@ -29,11 +30,11 @@ pub struct Table {
 
 /// The lines before the first section.
 #[derive(Default)]
-pub struct Header {
+struct Header {
     /// Top-level packages, sorted.
     packages: Vec<&'static str>,
     /// Whatever of these packages is not listed is not ordinarily pickled.
-    pub complete: bool,
+    complete: bool,
 }
 
 /// Names that share a standing.
@@ -104,20 +105,49 @@ static TABLES: [Table; 37] = tables![
     "reviewed/transformers.txt",
 ];
 
-/// The tables in which globals of each top-level package stand, in the order of [`TABLES`].
-static OF_PACKAGE: LazyLock<HashMap<&str, Vec<&Table>>> = LazyLock::new(|| {
-    let mut index: HashMap<&str, Vec<&Table>> = HashMap::new();
+/// A top-level package.
+#[derive(Default)]
+pub struct Package {
+    /// Those of [`TABLES`] in which its globals stand.
+    tables: Vec<&'static Table>,
+    lines: OnceLock<Vec<&'static Line>>,
+}
+
+static PACKAGES: LazyLock<HashMap<&str, Package>> = LazyLock::new(|| {
+    let mut index: HashMap<&str, Package> = HashMap::new();
     for table in &TABLES {
         for package in &table.header().packages {
-            index.entry(package).or_default().push(table);
+            index.entry(package).or_default().tables.push(table);
         }
     }
     index
 });
 
-/// The tables in which globals of this top-level package stand.
-pub fn of(package: &str) -> impl Iterator<Item = &'static Table> {
-    OF_PACKAGE.get(package).into_iter().flatten().copied()
+/// The top-level package that a module belongs to, if anything is known of it.
+pub fn package_of(module: &str) -> Option<&'static Package> {
+    PACKAGES.get(top_level(module))
+}
+
+fn top_level(module: &str) -> &str {
+    module.split_once('.').map_or(module, |(package, _)| package)
+}
+
+impl Package {
+    /// True if what is not listed of it is not ordinarily pickled.
+    pub fn complete(&self) -> bool {
+        self.tables.iter().any(|table| table.header().complete)
+    }
+
+    /// The standing of exactly this pair.
+    pub fn exact(&self, module: &str, name: &str) -> Option<Standing> {
+        let lines = self.lines.get_or_init(|| {
+            let package = top_level(module);
+            let mut lines: Vec<&Line> = self.tables.iter().flat_map(|table| table.lines_of(package)).collect();
+            lines.sort_by_key(|line| line.module);
+            lines
+        });
+        exact(lines, |line| line, module, name)
+    }
 }
 
 /// What everything in `module` is said to do, if the module or a package above it is dangerous as a whole.
@@ -125,7 +155,7 @@ pub fn dangerous_module(module: &str) -> Option<&'static str> {
     let table = TABLES.first()?;
     let mut above = Some(module);
     while let Some(module) = above {
-        if let Some(Standing::Dangerous(Dangerous { what })) = table.exact(module, "*") {
+        if let Some(Standing::Dangerous(Dangerous { what })) = exact(table.lines(), |line| line, module, "*") {
             return Some(what);
         }
         above = module.rsplit_once('.').map(|(above, _)| above);
@@ -142,29 +172,44 @@ impl Table {
         self.header.get_or_init(|| read_header(self.text).unwrap_or_default())
     }
 
-    /// True if what is not listed of these packages is not ordinarily pickled.
-    pub fn complete(&self) -> bool {
-        self.header().complete
+    fn lines(&self) -> &[Line] {
+        self.lines.get_or_init(|| by_module(read_sections(self.text).unwrap_or_default()))
     }
 
-    /// The standing of exactly this pair.
-    pub fn exact(&self, module: &str, name: &str) -> Option<Standing> {
-        let lines = self.lines.get_or_init(|| by_module(read_sections(self.text).unwrap_or_default()));
-        let first = lines.partition_point(|line| line.module < module);
-        let of_module = lines.get(first..)?.iter().take_while(|line| line.module == module);
-        of_module.filter(|line| lists(line.names, name)).map(|line| line.standing).next()
+    /// The lines about a top-level package. Others may stand between them (`a`, `a-b`, `a.c`).
+    fn lines_of(&self, package: &str) -> impl Iterator<Item = &Line> {
+        let lines = self.lines();
+        let first = lines.partition_point(|line| line.module < package);
+        let near =
+            lines.get(first..).unwrap_or_default().iter().take_while(move |line| line.module.starts_with(package));
+        near.filter(move |line| top_level(line.module) == package)
     }
 }
 
-/// True if `name` is one of these names, which single spaces part.
+/// The standing of exactly this pair in lines that are in order of module.
+fn exact<L>(lines: &[L], line: impl Fn(&L) -> &Line, module: &str, name: &str) -> Option<Standing> {
+    let first = lines.partition_point(|held| line(held).module < module);
+    let of_module = lines.get(first..)?.iter().map(line).take_while(|line| line.module == module);
+    of_module.filter(|line| lists(line.names, name)).map(|line| line.standing).next()
+}
+
+/// True if `name` is one of these names, which are sorted and parted by single spaces.
 fn lists(names: &str, name: &str) -> bool {
-    let (bytes, parts) = (names.as_bytes(), |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b' '));
-    !name.is_empty()
-        && !name.contains(' ')
-        && memchr::memmem::find_iter(bytes, name).any(|at| {
-            parts(at.checked_sub(1).and_then(|before| bytes.get(before)))
-                && parts(bytes.get(at.saturating_add(name.len())))
-        })
+    let is_space = |byte: &u8| *byte == b' ';
+    let mut left = names.as_bytes();
+    while !left.is_empty() {
+        let (before, after) = left.split_at(left.len() / 2);
+        let start = before.iter().rposition(is_space).map_or(0, |space| space.saturating_add(1));
+        let end = after.iter().position(is_space).map_or(left.len(), |space| before.len().saturating_add(space));
+        let middle = left.get(start..end).unwrap_or_default();
+        left = match middle.cmp(name.as_bytes()) {
+            Ordering::Equal => return true,
+            Ordering::Less => left.get(end.saturating_add(1)..),
+            Ordering::Greater => left.get(..start.saturating_sub(1)),
+        }
+        .unwrap_or_default();
+    }
+    false
 }
 
 /// The lines of all sections in order of module, so that one search finds every line of a module.
@@ -181,10 +226,16 @@ fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// What stands before and after the first `: `.
+fn pair(line: &'static str) -> Option<(&'static str, &'static str)> {
+    let (before, after) = line.split_once(':')?;
+    Some((before, after.strip_prefix(' ')?))
+}
+
 fn read_header(text: &'static str) -> Result<Header, Malformed> {
     let mut header = Header::default();
     for line in lines(text).take_while(|line| !line.starts_with('[')) {
-        match line.split_once(": ") {
+        match pair(line) {
             Some(("packages", list)) => header.packages.extend(list.split_ascii_whitespace()),
             Some(("complete", "yes")) => header.complete = true,
             Some(("complete", "no") | ("versions", _)) => {}
@@ -202,7 +253,7 @@ fn read_sections(text: &'static str) -> Result<Vec<Section>, Malformed> {
             let standing = rest.split_once("] ").and_then(|(words, why)| read_standing(words, why));
             sections.push(Section { standing: standing.ok_or(Malformed { line })?, lines: Vec::new() });
         } else {
-            let entry = line.split_once(": ").filter(|(module, _)| !module.contains(' ')).ok_or(Malformed { line })?;
+            let entry = pair(line).filter(|(module, _)| !module.contains(' ')).ok_or(Malformed { line })?;
             sections.last_mut().ok_or(Malformed { line })?.lines.push(entry);
         }
     }
@@ -268,10 +319,14 @@ mod tests {
             assert!(!lists("A AB C.D", name), "{name:?}");
         }
         for table in &TABLES {
-            let spaced = |section: &Section| {
-                section.lines.iter().all(|(_, names)| !names.contains("  ") && !names.contains('\t'))
-            };
-            assert!(read_sections(table.text).unwrap().iter().all(spaced), "{}", table.name);
+            for (module, names) in read_sections(table.text).unwrap().into_iter().flat_map(|section| section.lines) {
+                let list: Vec<&str> = names.split(' ').collect();
+                assert!(list.is_sorted(), "{}: the names of {module} are not in order", table.name);
+                for name in &list {
+                    assert!(!name.is_empty() && !name.contains('\t'), "{}: {module}", table.name);
+                    assert!(lists(names, name), "{}: {module} {name}", table.name);
+                }
+            }
         }
     }
 
