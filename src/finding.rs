@@ -93,8 +93,9 @@ impl Finding {
 
 /// Text from a file as it may be shown: escaped, and cut after 120 characters.
 pub fn shown(text: &str) -> String {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
-    if text.len() <= 120 && text.as_bytes().iter().all(plain) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & !matches!(byte, b'"' | b'\'' | b'\\');
+    // no way out before the end: most texts have none, and so several bytes are looked at at once
+    if text.len() <= 120 && text.bytes().fold(true, |all, byte| all & plain(byte)) {
         return text.to_owned();
     }
     let mut shown: String = text.escape_debug().take(121).collect();

@@ -37,6 +37,9 @@ const STRIDE: u64 = 4096;
 /// A memo index this large, and larger than the stream, is a bomb: CPython allocates 16 bytes per index.
 const BOMB_INDEX: usize = 1 << 24;
 
+/// Room on the stack for a small pickle, made at once.
+const EXPECTED: usize = 64;
+
 /// The machine in the middle of a stream.
 pub(super) struct Machine<'a, 's, 'n> {
     pub(super) bytes: &'a [u8],
@@ -114,7 +117,7 @@ impl<'a, 's, 'n> Machine<'a, 's, 'n> {
             at: 0,
             trial: false,
             executed: false,
-            stack: Vec::new(),
+            stack: Vec::with_capacity(EXPECTED),
             marks: Vec::new(),
             memo: Memo::default(),
             probes: 0,

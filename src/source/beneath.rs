@@ -142,6 +142,17 @@ enum At {
     Out(PathBuf),
 }
 
+/// The part of `path` below `named`; `None` if it is not below it.
+#[cfg(target_os = "linux")]
+fn below<'a>(path: &'a Path, named: &Path) -> Option<&'a Path> {
+    // a walk makes paths by adding to the one that was named, so that most often the text alone tells
+    let rest = path.as_os_str().as_bytes().strip_prefix(named.as_os_str().as_bytes());
+    match rest.and_then(|rest| rest.strip_prefix(b"/")) {
+        Some(rest) if !rest.starts_with(b"/") => Some(Path::new(OsStr::from_bytes(rest))),
+        _ => path.strip_prefix(named).ok(),
+    }
+}
+
 impl Beneath {
     /// The directory at `named`, whose links may lead into `others` as well; those that do not exist are left out.
     ///
@@ -196,7 +207,7 @@ impl Beneath {
     fn open_at_once(&self, path: &Path, follow: bool) -> Option<io::Result<File>> {
         use rustix::fs::{ResolveFlags, openat2};
         let zone = self.zones.first()?;
-        let below = path.strip_prefix(&self.named).ok()?;
+        let below = below(path, &self.named)?;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         match openat2(zone.handle.as_ref()?, below, flags(follow), Mode::empty(), resolve) {
             Ok(file) => Some(Ok(File::from(file))),

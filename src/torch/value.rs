@@ -138,6 +138,9 @@ pub(super) struct Arena<'a> {
     references: usize,
 }
 
+/// Room for the objects of a small pickle, made at once.
+const EXPECTED: usize = 64;
+
 /// The containers that stand for all forgotten ones of their type: nothing asks them who they are.
 const FORGOTTEN: [Forgotten; 5] = [
     Forgotten::Tuple,
@@ -150,7 +153,9 @@ const FORGOTTEN: [Forgotten; 5] = [
 impl<'a> Arena<'a> {
     /// An arena for objects read from `source`.
     pub fn new(source: &'a [u8]) -> Self {
-        Arena { source, objects: FORGOTTEN.map(Object::Forgotten).to_vec(), references: 0 }
+        let mut objects = Vec::with_capacity(EXPECTED);
+        objects.extend(FORGOTTEN.map(Object::Forgotten));
+        Arena { source, objects, references: 0 }
     }
 
     /// Adds an object.
