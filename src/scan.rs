@@ -13,20 +13,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A switch that ends a run early, shared by the caller and the run. What was not finished is reported as not proven.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<Apart<Arc<AtomicBool>>>);
+
+/// On cache lines of its own. A switch is looked at with every opcode, and the counts that lie before it change with every
+/// file, on all threads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 impl Stop {
     /// Ends every run that holds this switch, soon.
     pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::Relaxed);
     }
     /// A switch that is also set when `flag` is, for signal handlers.
     pub fn on(flag: Arc<AtomicBool>) -> Self {
-        Stop(flag)
+        Stop(Arc::new(Apart(flag)))
     }
     /// True once [`Stop::now`] was called.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.0.load(Ordering::Relaxed)
     }
 }
 

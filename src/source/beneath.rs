@@ -62,8 +62,10 @@ impl LeadsOut {
     }
 }
 
-/// A directory that was named, and others that its links may lead to.
+/// A directory that was named, and others that its links may lead to. On cache lines of its own: every file looks at it, and
+/// the counts of [`Arc`] that lie before it change with every file, on all threads.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Beneath {
     /// The path that was named; those of files begin with it.
     named: PathBuf,
