@@ -65,8 +65,8 @@ pub static SHAPES: &[(&str, &str)] = &[
     (
         "const-getattr",
         "exactly (object, constant name without dot): the object is a vetted class or an instance of one, and the pair \
-         `Class.name` is vetted itself or a member of an enumeration; or a vetted method of a plain value; or a vetted class \
-         and `__new__`, which only a `partial` that constructs the class takes",
+         `Class.name` is vetted itself or a member of an enumeration; or a vetted method of a plain value; or a vetted class, \
+         or one nobody knows, and `__new__`, which only a `partial` that constructs the class takes",
     ),
     (
         "partial-of-vetted",
@@ -123,10 +123,12 @@ pub static SHAPES: &[(&str, &str)] = &[
     ),
     ("singleton-by-name", "exactly (\"Ellipsis\" or \"NotImplemented\")"),
     ("local-files", "exactly (fsspec's class of the local file system, no arguments, plain keywords)"),
+    ("plain-containers", "each argument is None or a plain container: none is a function that orders what is held"),
     (
-        "asks-the-system",
-        "never proven harmless: going through what it gives starts a program, though always the same one",
+        "batch-of",
+        "no argument; what it makes is called with torch_geometric's class of batches and one of its classes of graphs",
     ),
+    ("unproven", "never proven harmless, for the reason that the table states; it gives an attacker nothing, either"),
     ("sized", "an integer argument is a size: at most max_decompressed bytes"),
 ];
 

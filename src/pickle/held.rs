@@ -9,7 +9,14 @@ use super::machine::{Machine, Step};
 use super::shape::{Fit, fits, misfit, uncertain};
 use super::value::{Kind, NOBODY, Shape, Value};
 
-/// What a pickle may hold beside constants for a file system.
+/// Batches of graphs, and the graphs.
+const BATCH: (&str, &str) = ("torch_geometric.data.batch", "Batch");
+const GRAPHS: [(&str, &str); 3] = [
+    ("torch_geometric.data.data", "Data"),
+    ("torch_geometric.data.hetero_data", "HeteroData"),
+    ("torch_geometric.data.temporal", "TemporalData"),
+];
+/// The one file system that a pickle may make.
 const LOCAL_FILES: (&str, &str) = ("fsspec.implementations.local", "LocalFileSystem");
 
 impl Machine<'_, '_, '_> {
@@ -56,8 +63,7 @@ impl Machine<'_, '_, '_> {
 
     /// How `methodcaller` with keywords is saved: `partial(methodcaller, name, **keywords)(*arguments)`.
     pub(super) fn method_call_of_partial(&mut self, callee: Value, args: Value) -> Step<Option<Value>> {
-        let partial = self.arena.of(callee).filter(|node| node.shape == Shape::Instance).map(|node| node.class);
-        if partial.and_then(|class| self.names.get(class)).and_then(|name| name.shape()) != Some("partial-of-vetted") {
+        if self.rule_of_instance(callee) != Some("partial-of-vetted") {
             return Ok(None);
         }
         // the arguments it was made with, and the one state it was filled with
@@ -69,6 +75,39 @@ impl Machine<'_, '_, '_> {
         }
         let all = self.arena.add(Shape::Tuple, NOBODY, true, &[name, args])?;
         self.product(Shape::Instance, id, all).map(Some)
+    }
+
+    /// torch_geometric: `DynamicInheritanceGetter()` is called with the class of batches and that of the graphs in them.
+    pub(super) fn batch_of(&mut self, callee: Value, args: Value) -> Step<Option<Value>> {
+        if self.rule_of_instance(callee) != Some("batch-of") {
+            return Ok(None);
+        }
+        let Some(&[Value::Global(batch), Value::Global(graph)]) = self.arena.parts(args) else { return Ok(None) };
+        let is = |id, names: &[(&str, &str)]| {
+            self.names.get(id).is_some_and(|name| names.iter().any(|(module, own)| name.is(module, own)))
+        };
+        if !is(batch, &[BATCH]) || !is(graph, &GRAPHS) {
+            return Ok(None);
+        }
+        self.product(Shape::Instance, graph, args).map(Some)
+    }
+
+    /// True for a tuple, list, dict or set, also where a protocol without an opcode for it calls the class.
+    pub(super) fn is_plain_container(&self, value: Value) -> bool {
+        self.arena.of(value).is_some_and(|node| match node.shape {
+            Shape::Tuple | Shape::List | Shape::Dict | Shape::Set | Shape::FrozenSet => true,
+            Shape::Instance => self
+                .names
+                .get(node.class)
+                .is_some_and(|name| name.module == "builtins" && matches!(name.name.as_str(), "set" | "frozenset")),
+            _ => false,
+        })
+    }
+
+    /// The argument rule of the class that a value is an instance of.
+    pub(super) fn rule_of_instance(&self, value: Value) -> Option<&'static str> {
+        let node = self.arena.of(value).filter(|node| node.shape == Shape::Instance)?;
+        self.names.get(node.class)?.shape()
     }
 
     /// `map` and its kind: whatever goes through one calls its function.

@@ -117,8 +117,11 @@ impl Machine<'_, '_, '_> {
         if let Some((class, args, keywords)) = self.constructor(callee, args)? {
             return self.construct_with(class, args, Some(keywords));
         }
-        if let Some(held) = self.method_call_of_partial(callee, args)? {
-            return Ok(held);
+        if let Some(made) = self.method_call_of_partial(callee, args)? {
+            return Ok(made);
+        }
+        if let Some(made) = self.batch_of(callee, args)? {
+            return Ok(made);
         }
         let Value::Global(id) = callee else {
             if callee.is_const() || self.is_container(callee) {
@@ -313,8 +316,12 @@ impl Machine<'_, '_, '_> {
         if shape == Some("partial-of-vetted") {
             let parts = self.arena.parts(state).unwrap_or_default();
             let first = parts.get(1).and_then(|args| self.arena.parts(*args)?.first());
-            if !parts.first().is_some_and(|callee| self.may_wrap(*callee, first)) {
-                self.accuse(&rules::MISUSED, class, "is filled with a callable that is not vetted to be called");
+            match parts.first() {
+                Some(&callee) if self.may_wrap(callee, first) => {}
+                Some(&callee) if self.is_unjudged(callee) => {
+                    self.accuse_once(&rules::UNPROVEN_USE, class, "is filled with an unvetted callable");
+                }
+                _ => self.accuse(&rules::MISUSED, class, "is filled with a callable that is not vetted to be called"),
             }
         }
     }

@@ -43,6 +43,7 @@ impl Machine<'_, '_, '_> {
             "const-getattr" => return self.const_getattr(&args),
             "partial-of-vetted" => match args.first() {
                 Some(&callee) if self.may_wrap(callee, args.get(1)) => fits(),
+                Some(&callee) if self.is_unjudged(callee) => uncertain("wraps an unvetted callable"),
                 _ => misfit("wraps a callable that is not vetted to be called"),
             },
             "callable-args" => self.callable_args(&args),
@@ -77,8 +78,23 @@ impl Machine<'_, '_, '_> {
             "method-call" => self.method_call(&args),
             "calls-lazily" => self.calls_lazily(id, &args),
             "singleton-by-name" => return self.singleton_by_name(&args),
+            "plain-containers" => {
+                let plain =
+                    |&arg: &Value| matches!(arg, Value::Const(Kind::Nothing, ..)) || self.is_plain_container(arg);
+                match args.iter().all(plain) {
+                    true => fits(),
+                    false => misfit("is called with other than plain containers"),
+                }
+            }
+            "batch-of" => match args.is_empty() {
+                true => fits(),
+                false => misfit("is called with arguments, and takes none"),
+            },
             "local-files" => self.local_files(&args),
-            "asks-the-system" => uncertain("starts a program of the system when something goes through it"),
+            "unproven" => Fit::Uncertain(match self.names.get(id).and_then(|name| name.vetted()) {
+                Some(vetted) => format!("is not proven harmless: {}", vetted.why),
+                None => return Ok(uncertain("is not vetted")),
+            }),
             "sized" => self.sized(&args),
             "import-by-name" => return self.import_by_name(&args),
             "none-first" => match args.first() {
@@ -113,8 +129,7 @@ impl Machine<'_, '_, '_> {
 
     /// True for a `partial`, as it was made, of what may be called; one that was refilled may hold anything vetted.
     fn is_partial_of_callable(&self, value: Value) -> bool {
-        let Some(node) = self.arena.of(value).filter(|node| node.shape == Shape::Instance) else { return false };
-        if self.names.get(node.class).and_then(|name| name.shape()) != Some("partial-of-vetted") {
+        if self.rule_of_instance(value) != Some("partial-of-vetted") {
             return false;
         }
         // its arguments, and the state that BUILD gave it, which begins with the same callable
@@ -199,6 +214,12 @@ impl Machine<'_, '_, '_> {
         matches!(value, Value::Global(id)
             if self.names.get(id).is_some_and(|n| matches!(n.standing, Standing::Unvetted)))
     }
+    /// True for what nobody vetted and nobody knows to be dangerous: a global of a package that is not known, or an attribute
+    /// that was looked up and reported.
+    pub(super) fn is_unjudged(&self, value: Value) -> bool {
+        let attribute = self.arena.of(value).filter(|node| node.shape == Shape::Attribute && node.class == NOBODY);
+        self.is_unvetted(value) || attribute.is_some_and(|node| node.tainted)
+    }
     /// True for a global that is a vetted class.
     pub(super) fn is_vetted_class(&self, value: Value) -> bool {
         self.vetted_of(value).is_some_and(|v| v.kind == globals::Kind::Class)
@@ -222,7 +243,7 @@ impl Machine<'_, '_, '_> {
             return Ok(misfit("looks up an attribute whose name is computed while loading"));
         };
         if let (Value::Global(class), "__new__") = (object, attribute.as_str())
-            && self.is_vetted_class(object)
+            && (self.is_vetted_class(object) || self.is_unvetted(object))
         {
             // see `constructor`; tainted, so that nothing else takes it
             return Ok(Fit::Fits(Some(self.arena.add(Shape::Attribute, class, true, &[])?)));
@@ -295,8 +316,7 @@ impl Machine<'_, '_, '_> {
     /// What protocols 2 and 3 write for NEWOBJ_EX: `partial(class.__new__, class, *args, **keywords)()`. The class, its
     /// arguments and the keywords, if `callee` is such a partial.
     pub(super) fn constructor(&mut self, callee: Value, args: Value) -> Step<Option<(Value, Value, Value)>> {
-        let node = self.arena.of(callee).filter(|node| node.shape == Shape::Instance).map(|node| node.class);
-        let partial = node.and_then(|class| self.names.get(class)).and_then(|name| name.shape());
+        let partial = self.rule_of_instance(callee);
         if partial != Some("partial-of-vetted") || !self.arena.parts(args).is_some_and(<[Value]>::is_empty) {
             return Ok(None);
         }
@@ -393,7 +413,8 @@ impl Machine<'_, '_, '_> {
             return Ok(misfit("is called with too few arguments"));
         };
         if !self.is_vetted_class(class) {
-            return Ok(if self.is_unvetted(class) {
+            let unlisted = |name: &Name| matches!(name.standing, Standing::Unvetted | Standing::Covered);
+            return Ok(if matches!(class, Value::Global(id) if self.names.get(id).is_some_and(unlisted)) {
                 uncertain("rebuilds a tensor of an unvetted class")
             } else {
                 misfit("rebuilds a tensor of what is no vetted class")

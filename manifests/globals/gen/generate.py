@@ -299,7 +299,7 @@ def merge(old, new, rejected, spec):
     out.sections = dict(sorted(out.sections.items()))
     out.comments = ["# Made by gen/generate.py; not edited by hand."]
     out.packages = before.packages | new.packages
-    out.header = ["versions: " + ", ".join(sorted(known | set(versions(spec)))), "complete: yes"]
+    out.header = ["versions: " + ", ".join(sorted(known | set(versions(spec)))), "complete: " + ("yes" if spec.get("complete", True) else "no")]
     return out
 
 

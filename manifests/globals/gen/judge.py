@@ -179,7 +179,8 @@ class Judge:
     def value_faults(self, value, shown, depth):
         if self.is_dangerous(value):
             return [f"calls {shown}"]
-        module = getattr(value, "__module__", None) or ""
+        module = getattr(value, "__module__", None)
+        module = module if isinstance(module, str) else ""
         if module.split(".")[0] in CALM:
             return []
         if isinstance(value, type):

@@ -65,11 +65,16 @@ macro_rules! tables {
     };
 }
 
-static TABLES: [Table; 37] = tables![
+static TABLES: [Table; 52] = tables![
     "reviewed/dangerous.txt", // first: see `dangerous_module`
     "generated/accelerate.txt",
+    "generated/audio.txt",
     "generated/boosting.txt",
+    "generated/detection.txt",
     "generated/diffusers.txt",
+    "generated/environments.txt",
+    "generated/explaining.txt",
+    "generated/frames.txt",
     "generated/geometric.txt",
     "generated/huggingface.txt",
     "generated/imaging.txt",
@@ -79,6 +84,7 @@ static TABLES: [Table; 37] = tables![
     "generated/numpy.txt",
     "generated/pandas.txt",
     "generated/peft.txt",
+    "generated/processes.txt",
     "generated/pydantic.txt",
     "generated/scipy.txt",
     "generated/sentence_transformers.txt",
@@ -86,14 +92,22 @@ static TABLES: [Table; 37] = tables![
     "generated/small.txt",
     "generated/statistics.txt",
     "generated/stdlib.txt",
+    "generated/survival.txt",
+    "generated/tabular.txt",
+    "generated/text.txt",
     "generated/timm.txt",
     "generated/tokenizers.txt",
     "generated/torch.txt",
     "generated/torchmetrics.txt",
     "generated/torchvision.txt",
+    "generated/training.txt",
     "generated/transformers.txt",
+    "generated/tuning.txt",
+    "generated/ultralytics.txt",
+    "generated/vision.txt",
     "reviewed/boosting.txt",
     "reviewed/dill.txt",
+    "reviewed/graphs.txt",
     "reviewed/joblib.txt",
     "reviewed/numpy.txt",
     "reviewed/pandas.txt",
@@ -103,6 +117,7 @@ static TABLES: [Table; 37] = tables![
     "reviewed/stdlib.txt",
     "reviewed/torch.txt",
     "reviewed/transformers.txt",
+    "reviewed/values.txt",
 ];
 
 /// A top-level package.

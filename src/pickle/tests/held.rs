@@ -191,3 +191,74 @@ fn what_starts_a_program_is_never_proven() {
     is_ok(b"\x80\x02csocket\nAddressFamily\nK\x02\x85R.");
     finds(b"\x80\x02csocket\nsocket\n)R.", &rules::DANGEROUS_GLOBAL);
 }
+
+#[test]
+fn a_batch_of_graphs_and_no_other_class() {
+    let (getter, batch) = ("torch_geometric.data.batch DynamicInheritanceGetter", "torch_geometric.data.batch Batch");
+    let made = |classes: &[&str]| {
+        let classes: Vec<u8> = classes.iter().flat_map(|name| global(name)).collect();
+        [&call(getter, &[])[..], b"(", &classes, b"tR}b"].concat()
+    };
+    is_ok(&stream(&[&made(&[batch, "torch_geometric.data.data Data"])]));
+    for classes in [
+        &[batch, "os getpid"][..],
+        &["os getpid", "torch_geometric.data.data Data"],
+        &["torch_geometric.data.data Data", batch],
+        &[batch, "builtins dict"],
+        &[batch, "nobody.knows this"],
+        &[batch],
+        &[],
+    ] {
+        finds(&stream(&[&made(classes)]), &rules::HIDDEN_CALLABLE);
+    }
+    finds(&stream(&[&call(getter, &[b"K\x01"])]), &rules::MISUSED);
+    // an object that merely is one of the class, filled with a call of its own, is still called as the class says
+    finds(
+        &stream(&[&call(getter, &[]), b"}", &text("__call__"), &global("html escape"), b"sb)R"]),
+        &rules::HIDDEN_CALLABLE,
+    );
+}
+
+#[test]
+fn what_native_code_takes_unchecked_is_never_proven() {
+    let array = call("pyarrow.lib _restore_array", &[b"N"]);
+    assert_eq!(judged(&array), Verdict::Unknown);
+    assert_eq!(judged(&call("pyarrow.lib type_for_alias", &[&text("int64")])), Verdict::Ok);
+    // being unproven is no licence
+    assert_eq!(judged(&call("pyarrow.lib _restore_array", &[&call("os getpid", &[])])), Verdict::Bad);
+    finds(&stream(&[&array, b")R"]), &rules::HIDDEN_CALLABLE);
+    finds(&stream(&[&call("collections defaultdict", &[&global("pyarrow.lib _restore_array")])]), &rules::MISUSED);
+    finds(&stream(&[&call("builtins map", &[&global("pyarrow.lib _restore_array"), b"]"])]), &rules::MISUSED);
+}
+
+#[test]
+fn sorted_containers_take_no_function_that_orders() {
+    let dict = "sortedcontainers.sorteddict SortedDict";
+    is_ok(&stream(&[&call(dict, &[b"N}", &text("a"), b"K\x01s"])]));
+    let set = call("builtins set", &[b"](K\x01K\x02e"]);
+    is_ok(&stream(&[&call("sortedcontainers.sortedset SortedSet", &[&set, b"N"])]));
+    for key in [global("html escape"), global("builtins str"), call("operator attrgetter", &[&text("a")])] {
+        finds(&stream(&[&call(dict, &[&key, b"}"])]), &rules::MISUSED);
+    }
+}
+
+/// A name that nobody knows is unknown where it is held or constructed, in every protocol, and bad where it is called.
+#[test]
+fn what_nobody_knows_is_held_or_constructed_but_not_called() {
+    let mine = global("nobody.knows Net");
+    assert_eq!(judged(&call("functools partial", &[&mine])), Verdict::Unknown);
+    assert_eq!(judged(&[&call("functools partial", &[&mine])[..], b"(", &mine, b")}Ntb"].concat()), Verdict::Unknown);
+    finds(&stream(&[&call("functools partial", &[&mine]), b")R"]), &rules::HIDDEN_CALLABLE);
+    finds(&stream(&[&call("functools partial", &[&global("os getpid")])]), &rules::MISUSED);
+    finds(&stream(&[&call("functools partial", &[&global("torch hub")])]), &rules::MISUSED);
+    let new = |of: &[u8]| call("builtins getattr", &[of, &text("__new__")]);
+    let keywords = |of: &[u8], class: &[u8]| {
+        let partial = call("functools partial", &[&new(of)]);
+        [&partial[..], b"(", &new(of), b"(", class, b"t}", &text("a"), b"K\x01sNtb)R"].concat()
+    };
+    assert_eq!(judged(&keywords(&mine, &mine)), Verdict::Unknown);
+    let other = global("collections OrderedDict");
+    finds(&stream(&[&keywords(&mine, &other)]), &rules::MISUSED);
+    finds(&stream(&[&new(&mine), &mine, b"\x85R"]), &rules::HIDDEN_CALLABLE);
+    assert_eq!(judged(&new(&global("os system"))), Verdict::Bad);
+}
