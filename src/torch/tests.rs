@@ -5,9 +5,13 @@ use std::io::Write;
 
 /// A torch zip around a pickle, with one record `data/0` of 16 zero bytes.
 fn zip(pickle: &[u8]) -> Vec<u8> {
+    zip_of(&[("m/data.pkl", pickle), ("m/data/0", &[0; 16]), ("m/version", b"3\n")])
+}
+
+fn zip_of(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    for (name, bytes) in [("m/data.pkl", pickle), ("m/data/0", &[0; 16]), ("m/version", b"3\n")] {
+    for (name, bytes) in records {
         writer.start_file(name, stored).unwrap();
         writer.write_all(bytes).unwrap();
     }
@@ -72,6 +76,29 @@ fn opcodes_follow_the_restricted_unpickler() {
         let shown = String::from_utf8_lossy(pickle);
         assert_eq!((answer.outcome, answer.rule.as_str()), (outcome, rule), "{shown:?}: {}", answer.reason);
     }
+}
+
+#[test]
+fn names_and_the_serialization_id_must_be_text() {
+    let plain: &[(&str, &[u8])] = &[("m/data.pkl", b"\x80\x02N."), ("m/version", b"3\n")];
+    let id = |id: &'static [u8]| zip_of(&[plain, &[("m/.data/serialization_id", id)]].concat());
+    let mut odd = zip_of(&[plain, &[("m/odd", b"")]].concat());
+    let at = memchr::memmem::rfind(&odd, b"m/odd").unwrap();
+    odd[at + 2] = 0xff;
+    for (archive, version, outcome) in [
+        (zip_of(plain), "2.15", Loading::Loads),
+        (id(b"123"), "2.15", Loading::Loads),
+        (id(b"\xff"), "2.15", Loading::Corrupt),
+        (id(b"\xff"), "2.0", Loading::Loads),
+        (odd.clone(), "2.15", Loading::Corrupt),
+        (odd, "1.13", Loading::Corrupt),
+    ] {
+        assert_eq!(ask(&archive, version).outcome, outcome, "{version}");
+    }
+    // what the pickle names is refused before
+    let refused =
+        zip_of(&[("m/data.pkl", b"cos\nsystem\n."), ("m/version", b"3\n"), ("m/.data/serialization_id", b"\xff")]);
+    assert_eq!(ask(&refused, "2.15").outcome, Loading::Blocked);
 }
 
 #[test]

@@ -24,9 +24,7 @@ pub(super) fn load_and_see(
     max_ops: u64,
     see: &mut dyn FnMut(&Arena<'_>, Value),
 ) -> Run<()> {
-    if era.since(Version::V2_1) {
-        record(archive, ".data/serialization_id")?;
-    }
+    let serialization_id = if era.since(Version::V2_1) { record(archive, ".data/serialization_id")? } else { None };
     let version = match record(archive, ".data/version")? {
         Some(version) => Some(version),
         None => record(archive, "version")?,
@@ -43,7 +41,12 @@ pub(super) fn load_and_see(
         }
         None => return Err(corrupt("Couldn't parse the version as Long Long.")),
     }
-    if archive.records()?.contains(&b"constants.pkl".as_slice()) {
+    let records = archive.records()?;
+    // they become a list of strings, to look for this one
+    if records.iter().any(|record| std::str::from_utf8(record).is_err()) {
+        return Err(corrupt("UnicodeDecodeError: 'utf-8' codec can't decode the name of a record"));
+    }
+    if records.contains(&b"constants.pkl".as_slice()) {
         if era.since(Version::V2_6) {
             return Err(blocked(
                 "TorchScript",
@@ -82,6 +85,10 @@ pub(super) fn load_and_see(
         Machine { arena: Arena::new(&bytes), era, storages: &mut storages, loading: Loading::new(max_ops) };
     let object = machine.run(&mut Reader::new(&bytes, false))?;
     machine.check_sparse()?;
+    // it is logged once everything is loaded, as a string
+    if serialization_id.is_some_and(|id| std::str::from_utf8(&id).is_err()) {
+        return Err(corrupt("UnicodeDecodeError: 'utf-8' codec can't decode .data/serialization_id"));
+    }
     see(&machine.arena, object);
     Ok(())
 }
