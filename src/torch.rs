@@ -13,6 +13,7 @@ mod codec;
 mod dtype;
 mod granted;
 mod legacy;
+mod lookup;
 #[cfg(test)]
 mod marks;
 mod names;

@@ -5,11 +5,11 @@
 //! headers give only the offset of the data. Bound: the directory is read once; a record is read or inflated up to the
 //! size the directory states, within the limits.
 
+use super::lookup;
 use super::stop::{Run, corrupt, doubt};
 use crate::budget::Limits;
 use crate::source::View;
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 const CENTRAL: u64 = 46;
@@ -38,8 +38,8 @@ pub(super) struct Archive<'a> {
     view: View<'a>,
     directory: Cow<'a, [u8]>,
     entries: Vec<Entry>,
-    /// The entries under the root, whatever its case, and where their names below it stand: in order of those without case.
-    order: Vec<(Range<usize>, usize)>,
+    /// The entries as [`lookup::sort`] leaves them.
+    order: Vec<usize>,
     root: Vec<u8>,
     limits: &'a Limits,
 }
@@ -99,39 +99,31 @@ impl<'a> Archive<'a> {
             return Err(doubt("an odd root folder in the archive"));
         }
         let root = root.to_vec();
-        let mut order = Vec::with_capacity(entries.len());
-        for (at, Entry { name, .. }) in entries.iter().enumerate() {
-            let parts = directory.get(name.clone()).and_then(|name| name.split_at_checked(root.len()));
-            if parts.is_some_and(|(folder, rest)| folder.eq_ignore_ascii_case(&root) && rest.starts_with(b"/")) {
-                order.push((name.start.saturating_add(root.len()).saturating_add(1)..name.end, at));
-            }
-        }
-        let record = |range: &Range<usize>| directory.get(range.clone()).unwrap_or_default();
-        order.sort_unstable_by(|(a, _), (b, _)| without_case(record(a), record(b)));
-        Ok(Archive { view, directory, entries, order, root, limits })
+        let mut archive = Archive { view, directory, entries, order: Vec::new(), root, limits };
+        let mut order: Vec<usize> = (0..archive.entries.len()).collect();
+        lookup::sort(&mut order, |a, b| lookup::without_case(archive.name(a), archive.name(b)).is_lt());
+        archive.order = order;
+        Ok(archive)
     }
 
-    fn name(&self, range: &Range<usize>) -> &[u8] {
-        self.directory.get(range.clone()).unwrap_or_default()
+    /// The whole name of an entry.
+    fn name(&self, at: usize) -> &[u8] {
+        let name = self.entries.get(at).and_then(|entry| self.directory.get(entry.name.clone()));
+        name.unwrap_or_default()
     }
 
     /// The entry of a record under the root, as torch looks it up.
-    pub fn locate(&self, record: &[u8]) -> Run<Option<usize>> {
-        let compare = |(name, _): &(Range<usize>, usize)| without_case(self.name(name), record);
-        let from = self.order.partition_point(|held| compare(held).is_lt());
-        let mut same = self.order.get(from..).unwrap_or_default().iter().take_while(|held| compare(held).is_eq());
-        match (same.next(), same.next()) {
-            (found, None) => Ok(found.map(|(_, at)| *at)),
-            _ => Err(doubt("two entries have the same name: which one torch takes depends on the others")),
-        }
+    pub fn locate(&self, record: &[u8]) -> Option<usize> {
+        let wanted = [self.root.as_slice(), b"/", record].concat();
+        lookup::find(&self.order, |at| lookup::without_case(self.name(at), &wanted))
     }
 
     /// The records under the root; fails for an entry outside of it.
     pub fn records(&self) -> Run<Vec<&[u8]>> {
         let mut records = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
+        for at in 0..self.entries.len() {
             // The reader copies names into a C string of 512 bytes.
-            let name = self.name(&entry.name).split(|b| *b == 0).next().unwrap_or_default();
+            let name = self.name(at).split(|b| *b == 0).next().unwrap_or_default();
             let name = name.get(..511).unwrap_or(name);
             let record = name.strip_prefix(self.root.as_slice()).and_then(|rest| rest.strip_prefix(b"/"));
             records.push(record.ok_or_else(|| {
@@ -321,17 +313,6 @@ fn find_wide_end<'a>(view: &View<'a>, at: u64) -> Run<Option<Cow<'a, [u8]>>> {
         return Err(corrupt("PytorchStreamReader failed reading zip archive: unsupported multidisk archive"));
     }
     Ok(Some(wide))
-}
-
-/// Names in the order of their lower case.
-fn without_case(a: &[u8], b: &[u8]) -> Ordering {
-    for (a, b) in a.iter().zip(b) {
-        match a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase()) {
-            Ordering::Equal => {}
-            decided => return decided,
-        }
-    }
-    a.len().cmp(&b.len())
 }
 
 /// The central record at `at` of the directory, and where it ends.

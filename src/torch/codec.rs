@@ -15,9 +15,10 @@ pub(super) fn encode(machine: &mut Machine<'_, '_, '_>, args: &[Value]) -> Run<V
         None => b"utf-8".to_vec(),
     };
     let Some(object) = args.first().copied() else { return Err(corrupt("TypeError: encode() missing an argument")) };
-    if let Some(errors) = args.get(2) {
-        name(machine, *errors, "errors")?;
-    }
+    let strict = match args.get(2) {
+        Some(errors) => name(machine, *errors, "errors")? == b"strict",
+        None => true,
+    };
     let is_text = machine.arena.text(object).is_some();
     let is_bytes = matches!(machine.arena.object(object), Some(Object::Bytes(_) | Object::ByteArray(..)));
     match normal(&encoding)?.as_slice() {
@@ -25,6 +26,9 @@ pub(super) fn encode(machine: &mut Machine<'_, '_, '_>, args: &[Value]) -> Run<V
         b"zlib" | b"zip" | b"zlib_codec" | b"bz2" | b"bz2_codec" | b"hex" | b"hex_codec" | b"base64" | b"base_64"
         | b"base64_codec" | b"quopri" | b"quopri_codec" | b"quoted_printable" | b"quotedprintable" | b"uu"
         | b"uu_codec" => {
+            if !strict {
+                return Err(corrupt("AssertionError: a bytes codec takes no error handler but strict"));
+            }
             if is_bytes {
                 return machine.arena.add(Object::Bytes(None));
             }

@@ -6,7 +6,7 @@ use super::stop::{Run, corrupt, doubt};
 
 /// What `torch.jit.load` does: it loads an archive whose object is an instance of a class whose code is there.
 pub(super) fn load(archive: &Archive<'_>) -> Run<()> {
-    let pickle = |name: &str| match archive.locate(name.as_bytes())? {
+    let pickle = |name: &str| match archive.locate(name.as_bytes()) {
         Some(at) => archive.content(at, name),
         None => Err(corrupt(format!("PytorchStreamReader failed locating file {name}: file not found"))),
     };
@@ -22,7 +22,7 @@ pub(super) fn load(archive: &Archive<'_>) -> Run<()> {
     let line = class.split(|b| *b == b'\n').next().unwrap_or_default();
     let path: Vec<u8> = line.iter().map(|b| if *b == b'.' { b'/' } else { *b }).collect();
     let code = [b"code/__torch__", path.as_slice(), b".py"].concat();
-    if archive.locate(&code)?.is_none() {
+    if archive.locate(&code).is_none() {
         return Err(doubt("a TorchScript archive whose code is not where it belongs"));
     }
     Ok(())

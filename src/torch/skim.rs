@@ -78,8 +78,6 @@ pub(super) fn missing(
     let found = match archive {
         Some(Ok(archive)) => archive
             .locate(b"data.pkl")
-            .ok()
-            .flatten()
             .and_then(|at| archive.content(at, "data.pkl").ok())
             .and_then(|bytes| missing_of(&bytes, 1, era)),
         Some(Err(_)) => None,

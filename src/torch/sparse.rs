@@ -71,6 +71,14 @@ impl Machine<'_, '_, '_> {
         let (second, rest) = if compressed { (Some(self.plain_tensor(argument(&data, 1))?), 2) } else { (None, 1) };
         let values = self.plain_tensor(argument(&data, rest))?;
         let sizes = self.ints(argument(&data, rest.saturating_add(1)))?;
+        // multiplied from the left, so that a zero behind comes too late
+        let count = sizes.iter().try_fold(1i64, |count, size| count.checked_mul(*size));
+        if count.is_none() && sizes.iter().all(|size| *size >= 0) {
+            return Err(match self.era.since(Version::V2_15) {
+                true => corrupt("RuntimeError: numel: integer multiplication overflow"),
+                false => doubt("a sparse tensor of more elements than can be counted"),
+            });
+        }
         let tensor = Tensor { sizes: sizes.clone(), layout, odd: true, ..Tensor::empty(values.dtype) };
         self.loading.sparse.push(Unchecked { layout, sizes, first, second, values, coalesced, unsafely: csr });
         self.add_tensor(tensor)
@@ -161,6 +169,10 @@ impl Machine<'_, '_, '_> {
                 Err(doubt("a batch of compressed sparse tensors"))
             };
         };
+        let gaps = |indices: &Tensor| indices.numel() != Some(0) && indices.strides.last() != Some(&1);
+        if gaps(second) || gaps(&tensor.first) {
+            return Ok(Some(("expected indices to be a contiguous tensor per batch", true)));
+        }
         if tensor.first.dtype != second.dtype {
             return Ok(Some(("crow_indices and col_indices must have the same dtype", true)));
         }

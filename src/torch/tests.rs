@@ -62,6 +62,16 @@ fn opcodes_follow_the_restricted_unpickler() {
         (b"K\x01)R.", Loading::Blocked, "REDUCE"),
         (b"ctorch\nfloat32\n)R.", Loading::Corrupt, "malformed"),
         (b"K\x01Q.", Loading::Corrupt, "malformed"),
+        (
+            b"c_codecs\nencode\n(c_codecs\nencode\n(X\x01\0\0\0aX\x06\0\0\0latin1tRX\x04\0\0\0zlibtR.",
+            Loading::Loads,
+            "",
+        ),
+        (
+            b"c_codecs\nencode\n(c_codecs\nencode\n(X\x01\0\0\0aX\x06\0\0\0latin1tRX\x04\0\0\0zlibX\x01\0\0\0xtR.",
+            Loading::Corrupt,
+            "malformed",
+        ),
         (b"]Q.", Loading::Blocked, "BINPERSID"),
         (b"]q\0h\0a.", Loading::Loads, ""),
         (b"h\0.", Loading::Corrupt, "malformed"),
@@ -121,6 +131,45 @@ fn tensors_stay_within_their_storage() {
     let old = ask(&short, "2.9");
     assert_eq!(old.outcome, Loading::Loads);
     assert!(old.warnings.iter().any(|w| w.contains("CVE-2026-24747")));
+}
+
+#[test]
+fn indices_of_a_compressed_tensor_lie_side_by_side() {
+    let part = |class: &[u8], numel: u8, size: u8, stride: u8| {
+        let (numel, size, stride) = ([numel], [size], [stride]);
+        let storage = [b"(X\x07\0\0\0storagectorch\n", class, b"\nX\x01\0\0\x000X\x03\0\0\0cpuK", &numel, b"tQ"];
+        let shape = [b"K\0K", size.as_slice(), b"\x85K", &stride, b"\x85\x89NtR"];
+        [b"ctorch._utils\n_rebuild_tensor_v2\n(".as_slice(), &storage.concat(), &shape.concat()].concat()
+    };
+    for (stride, outcome) in [(1, Loading::Loads), (0, Loading::Corrupt)] {
+        let pickle = [
+            b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\nctorch.serialization\n_get_layout\n".as_slice(),
+            b"X\x10\0\0\0torch.sparse_csr\x85R(",
+            &part(b"LongStorage", 2, 2, stride),
+            &part(b"LongStorage", 2, 0, 7),
+            &part(b"LongStorage", 2, 0, 1),
+            b"K\x01K\x02\x86t\x86R.",
+        ];
+        assert_eq!(ask(&zip(&pickle.concat()), "2.15").outcome, outcome, "{stride}");
+    }
+}
+
+#[test]
+fn a_storage_named_again_may_state_any_size() {
+    let again = |size: &[u8]| {
+        let named = |size: &[u8]| {
+            [b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu", size, b"tQ"].concat()
+        };
+        zip(&[b"\x80\x02", named(b"K\x04").as_slice(), &named(size), b"\x86."].concat())
+    };
+    for (size, version, outcome) in [
+        (b"K\x04".as_slice(), "2.15", Loading::Loads),
+        (b"J\xff\xff\xff\xff", "2.15", Loading::Loads),
+        (b"N", "2.15", Loading::Unprovable),
+        (b"J\xff\xff\xff\xff", "2.6", Loading::Unprovable),
+    ] {
+        assert_eq!(ask(&again(size), version).outcome, outcome, "{size:?} {version}");
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(super) fn load_and_see(
     {
         python_int(&alignment)?;
     }
-    let Some(at) = archive.locate(b"data.pkl")? else {
+    let Some(at) = archive.locate(b"data.pkl") else {
         return Err(corrupt("PytorchStreamReader failed locating file data.pkl: file not found"));
     };
     let bytes = archive.content(at, "data.pkl")?;
@@ -95,7 +95,7 @@ pub(super) fn load_and_see(
 
 /// The content of a small record, if it is there.
 fn record<'a>(archive: &Archive<'a>, name: &str) -> Run<Option<Cow<'a, [u8]>>> {
-    match archive.locate(name.as_bytes())? {
+    match archive.locate(name.as_bytes()) {
         Some(at) => archive.content(at, name).map(Some),
         None => Ok(None),
     }
@@ -154,13 +154,13 @@ impl Storages for Records<'_, '_> {
         let bytes = storage_bytes(arena, numel, dtype);
         let known = self.loaded.get(&arena.key(key)?).copied();
         if let Some((id, held)) = known {
-            if bytes.is_err() && !era.since(Version::V2_15) {
+            if bytes.is_err() && !(era.since(Version::V2_15) && matches!(numel, Value::Int(_))) {
                 return Err(doubt("a storage named again with an odd size"));
             }
-            let bytes = bytes?;
             if held == dtype || !era.since(Version::V2_15) {
                 return arena.add(Object::Typed(Some((id, held))));
             }
+            let bytes = bytes?;
             if arena.storage(id).is_some_and(|storage| storage.bytes == bytes) {
                 return arena.add(Object::Typed(Some((id, dtype))));
             }
@@ -206,7 +206,7 @@ impl Records<'_, '_> {
         };
         let shown = || text.chars().take(80).flat_map(char::escape_debug).collect::<String>();
         let record = ["data/", text].concat();
-        let Some(at) = self.archive.locate(record.as_bytes())? else { return Err(missing(&shown())) };
+        let Some(at) = self.archive.locate(record.as_bytes()) else { return Err(missing(&shown())) };
         // what is printed as it stands needs no other text for messages
         let plain = text.len() <= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric());
         let place = if plain {
