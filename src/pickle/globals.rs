@@ -83,7 +83,7 @@ pub static SHAPES: &[(&str, &str)] = &[
     ("none-first", "the first argument, if there is one, is None"),
     ("type-union", "exactly (operator.or_, a tuple of vetted classes and types)"),
     ("typing-alias", "exactly (a name of `typing`, one of them or a tuple of them or of vetted classes and types)"),
-    ("reconstructor", "(vetted class, builtins.object or a vetted builtin class, state)"),
+    ("reconstructor", "(vetted class, builtins.object, a vetted built-in class or one that may be called, state)"),
     ("np-reconstruct", "(vetted class, shape, type code): an array to be filled by BUILD"),
     ("array-of-numpy", "(numpy's `_reconstruct`, its arguments, the state of the array[, plain attributes])"),
     (
@@ -121,8 +121,11 @@ pub static SHAPES: &[(&str, &str)] = &[
         "an iterator that calls its function when something goes through it: the function is None or a global that may be called \
          without a shape",
     ),
-    ("singleton-by-name", "exactly (\"Ellipsis\" or \"NotImplemented\")"),
-    ("local-files", "exactly (fsspec's class of the local file system, no arguments, plain keywords)"),
+    ("singleton-by-name", "exactly (\"Ellipsis\", \"NotImplemented\" or the text of a range of integers)"),
+    (
+        "local-files",
+        "exactly (fsspec's class of the local file system or of one in memory, constants, constant keywords)",
+    ),
     ("plain-containers", "each argument is None or a plain container: none is a function that orders what is held"),
     (
         "batch-of",

@@ -16,8 +16,9 @@ const GRAPHS: [(&str, &str); 3] = [
     ("torch_geometric.data.hetero_data", "HeteroData"),
     ("torch_geometric.data.temporal", "TemporalData"),
 ];
-/// The one file system that a pickle may make.
-const LOCAL_FILES: (&str, &str) = ("fsspec.implementations.local", "LocalFileSystem");
+/// The file systems that a pickle may make: making one opens nothing.
+const LOCAL_FILES: [(&str, &str); 2] =
+    [("fsspec.implementations.local", "LocalFileSystem"), ("fsspec.implementations.memory", "MemoryFileSystem")];
 
 impl Machine<'_, '_, '_> {
     /// `itemgetter`: keys, indices and slices to look up in what it is given later.
@@ -133,7 +134,7 @@ impl Machine<'_, '_, '_> {
         }
     }
 
-    /// dill: `eval("Ellipsis")`.
+    /// dill: `eval("Ellipsis")`, `eval("range(0, 3)")`.
     pub(super) fn singleton_by_name(&mut self, args: &[Value]) -> Step<Fit> {
         let name = match args {
             &[name] => self.text(name),
@@ -141,8 +142,23 @@ impl Machine<'_, '_, '_> {
         };
         Ok(match name.as_deref() {
             Some(name @ ("Ellipsis" | "NotImplemented")) => Fit::Fits(Some(self.import("builtins", name)?)),
+            Some(text) if is_range(text) => {
+                let Value::Global(range) = self.import("builtins", "range")? else {
+                    return Ok(uncertain("makes a range"));
+                };
+                Fit::Fits(Some(self.arena.add(Shape::Instance, range, false, &[])?))
+            }
             _ => misfit("evaluates a text that is no singleton's name"),
         })
+    }
+
+    /// True if the `__new__` of the class `of` makes instances of `class`: of itself or, as scipy names a record and what is
+    /// derived from it, of the class vetted beside it without the ending `Base`.
+    pub(super) fn constructs(&self, of: u32, class: Value) -> bool {
+        let Value::Global(id) = class else { return false };
+        let Some((of_name, name)) = self.names.get(of).zip(self.names.get(id)) else { return false };
+        let derived = name.is_class() && of_name.is_class() && name.module == of_name.module;
+        id == of || derived && of_name.name.strip_suffix("Base") == Some(&name.name)
     }
 
     /// fsspec: `class(*arguments, **keywords)`.
@@ -150,7 +166,8 @@ impl Machine<'_, '_, '_> {
         let &[Value::Global(class), arguments, keywords] = args else {
             return misfit("is called with other than a class, arguments and keywords");
         };
-        let local = self.names.get(class).is_some_and(|name| name.is(LOCAL_FILES.0, LOCAL_FILES.1));
+        let local =
+            self.names.get(class).is_some_and(|name| LOCAL_FILES.iter().any(|(module, own)| name.is(module, own)));
         let plain = |value, shape| {
             self.is_shape(value, shape)
                 && self.arena.parts(value).is_some_and(|parts| parts.iter().all(|part| part.is_const()))
@@ -160,6 +177,16 @@ impl Machine<'_, '_, '_> {
             false => misfit("makes a file system other than the local one"),
         }
     }
+}
+
+/// The text of a range of integers.
+fn is_range(text: &str) -> bool {
+    let Some(bounds) = text.strip_prefix("range(").and_then(|rest| rest.strip_suffix(')')) else { return false };
+    let is_int = |bound: &str| {
+        let digits = bound.strip_prefix('-').unwrap_or(bound);
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    bounds.split(", ").all(is_int)
 }
 
 /// A name that reaches nothing private.

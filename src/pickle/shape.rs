@@ -116,7 +116,7 @@ impl Machine<'_, '_, '_> {
         if let Some(node) = self.arena.of(callee).filter(|node| node.shape == Shape::Attribute) {
             return match node.class {
                 NOBODY => !node.tainted,
-                class => first.is_none_or(|&first| first == Value::Global(class)),
+                class => first.is_none_or(|&first| self.constructs(class, first)),
             };
         }
         self.vetted_of(callee).is_some_and(|vetted| match vetted.shape {
@@ -169,6 +169,9 @@ impl Machine<'_, '_, '_> {
         };
         if name == "PartialType" {
             return Ok(Fit::Fits(Some(self.import("functools", "partial")?)));
+        }
+        if matches!(name.as_str(), "NoneType" | "NotImplementedType" | "EllipsisType" | "ellipsis") {
+            return Ok(fits());
         }
         match globals::lookup("builtins", &name) {
             Standing::Vetted(vetted) if vetted.kind == globals::Kind::Class => {
@@ -325,7 +328,7 @@ impl Machine<'_, '_, '_> {
         let inner = self.arena.parts(inner).map(<[Value]>::to_vec).unwrap_or_default();
         let Some((&class, rest)) = inner.split_first() else { return Ok(None) };
         let of = self.arena.of(method).filter(|node| node.shape == Shape::Attribute).map(|node| node.class);
-        if of.is_none_or(|of| class != Value::Global(of)) {
+        if of.is_none_or(|of| !self.constructs(of, class)) {
             return Ok(None);
         }
         let args = self.arena.add(Shape::Tuple, NOBODY, self.any_tainted(rest), rest)?;
@@ -366,8 +369,10 @@ impl Machine<'_, '_, '_> {
         let Value::Global(base_id) = base else {
             return Ok(misfit("is called with a base class that is computed while loading"));
         };
-        let plain_base = self.names.get(base_id).is_some_and(|n| n.module == "builtins" && n.is_class());
-        if !plain_base {
+        // `base.__new__(class, state)` and `base.__init__(object, state)`
+        let fit =
+            |name: &Name| name.module == "builtins" && name.is_class() || name.is_class() && name.freely_callable();
+        if !self.names.get(base_id).is_some_and(fit) {
             return Ok(misfit("is called with a base class that is no built-in"));
         }
         let nothing = self.arena.add(Shape::Tuple, NOBODY, self.tainted(state), &[])?;

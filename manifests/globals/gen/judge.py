@@ -140,7 +140,7 @@ class Judge:
     def is_dangerous(self, value):
         if isinstance(value, types.ModuleType):
             return False
-        if type(value).__module__.split(".")[0] in ("ctypes", "_ctypes", "_cffi_backend"):  # a native library: handles are pointers
+        if str(type(value).__module__).split(".")[0] in ("ctypes", "_ctypes", "_cffi_backend"):  # a native library: handles are pointers
             return True
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
         if not isinstance(module, str) or not isinstance(name, str) or not callable(value):

@@ -141,7 +141,18 @@ fn iterators_that_call_need_a_function_vetted_for_it() {
 #[test]
 fn singletons_by_their_name_and_no_other_text() {
     is_ok(&stream(&[&call("dill._dill _eval_repr", &[&text("Ellipsis")])]));
-    for args in [text("print(1)"), text("Ellipsis "), Vec::new(), b"K\x01".to_vec()] {
+    is_ok(&stream(&[&call("dill._dill _eval_repr", &[&text("range(-1, 3, 2)")])]));
+    let endless = call("dill._dill _eval_repr", &[&text("range(0, 99999999999999)")]);
+    assert_eq!(judged(&call("builtins list", &[&endless])), Verdict::Unknown);
+    for args in [
+        text("print(1)"),
+        text("range(print(1), 2)"),
+        text("range()"),
+        text("range(1, 2)()"),
+        text("Ellipsis "),
+        Vec::new(),
+        b"K\x01".to_vec(),
+    ] {
         finds(&stream(&[&call("dill._dill _eval_repr", &[&args])]), &rules::MISUSED);
     }
 }
@@ -190,6 +201,15 @@ fn what_starts_a_program_is_never_proven() {
     is_ok(b"\x80\x02csocket\nAF_INET\n.");
     is_ok(b"\x80\x02csocket\nAddressFamily\nK\x02\x85R.");
     finds(b"\x80\x02csocket\nsocket\n)R.", &rules::DANGEROUS_GLOBAL);
+}
+
+#[test]
+fn a_base_in_native_code_takes_the_state() {
+    let zone = |base: &str| call("copyreg _reconstructor", &[&global("dateutil.tz.tz tzutc"), &global(base), b"N"]);
+    is_ok(&stream(&[&zone("datetime tzinfo")]));
+    for base in ["os getpid", "subprocess Popen", "numpy memmap", "functools partial", "math sqrt"] {
+        assert_eq!(judged(&zone(base)), Verdict::Bad, "{base}");
+    }
 }
 
 #[test]
@@ -257,6 +277,11 @@ fn what_nobody_knows_is_held_or_constructed_but_not_called() {
         [&partial[..], b"(", &new(of), b"(", class, b"t}", &text("a"), b"K\x01sNtb)R"].concat()
     };
     assert_eq!(judged(&keywords(&mine, &mine)), Verdict::Unknown);
+    // the method of a class makes what derives from it, which stands beside it
+    let (base, derived) = ("scipy.stats._stats_py PearsonRResultBase", "scipy.stats._stats_py PearsonRResult");
+    assert_eq!(judged(&keywords(&global(base), &global(derived))), Verdict::Ok);
+    finds(&stream(&[&keywords(&global(base), &global("os getpid"))]), &rules::MISUSED);
+    finds(&stream(&[&keywords(&global(base), &global("scipy.stats._stats_py pearsonr"))]), &rules::MISUSED);
     let other = global("collections OrderedDict");
     finds(&stream(&[&keywords(&mine, &other)]), &rules::MISUSED);
     finds(&stream(&[&new(&mine), &mine, b"\x85R"]), &rules::HIDDEN_CALLABLE);
