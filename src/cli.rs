@@ -15,6 +15,7 @@ mod outboard;
 mod output;
 mod policy;
 mod progress;
+mod replace;
 mod sign;
 mod since;
 mod through;

@@ -4,7 +4,7 @@ pub mod attestation;
 pub mod attested;
 pub(crate) mod caches;
 pub mod cas;
-mod compare;
+pub(crate) mod compare;
 pub mod differ;
 pub mod discover;
 pub mod expected;

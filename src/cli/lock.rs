@@ -5,6 +5,7 @@ use super::check::{interruptible, stop_after};
 use super::exit::Exit;
 use super::output::colored;
 use super::progress::Bars;
+use super::replace::replace;
 use super::verify::now;
 use anyhow::{Context, Result, bail};
 use mverify::manifest::hub;
@@ -53,7 +54,7 @@ pub fn run(args: &LockArgs) -> Result<Exit> {
             bail!("{name} exists and differs, and was left as it is: review the changes, then run with --update")
         }
         (_, _) => {
-            write(&args.output, &lock.text())?;
+            replace(&args.output, lock.text().as_bytes())?;
             format!("{} {name}: {files}", if before.is_some() { "updated" } else { "wrote" })
         }
     };
@@ -163,17 +164,6 @@ fn entry(root: &Path, artifact: &Artifact) -> Option<Entry> {
     let path = below.or_else(|| artifact.path.file_name().map(Path::new))?;
     let link = std::fs::symlink_metadata(&artifact.path).is_ok_and(|meta| meta.is_symlink());
     Entry::of(artifact, path.to_owned(), link)
-}
-
-/// Writes the whole lock or nothing of it.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    std::fs::write(&temporary, text)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
-        .with_context(|| format!("cannot write {}", plain::path(path)))
 }
 
 fn same(a: &Path, b: &Path) -> bool {

@@ -15,6 +15,7 @@ use mverify::trust::{Certificate, PrivateKey, Statement, sign};
 use mverify::walk::Item;
 use mverify::{Verdict, Verifier};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,10 @@ pub fn run(args: &SignArgs) -> Result<Exit> {
             return Ok(Exit::NotProven);
         }
     };
+    let secret = std::fs::canonicalize(&args.key)?;
+    if let Some(path) = files.values().find(|path| std::fs::canonicalize(path).is_ok_and(|path| path == secret)) {
+        bail!("the key {} lies in the model: move it out, whoever gets the model gets it", path.display());
+    }
     let Some(found) = scanned(args, algorithm, &files)? else { return Ok(Exit::ProvenBad) };
     let mut listed = BTreeMap::new();
     for (name, path) in &files {
@@ -154,6 +159,9 @@ fn output(args: &SignArgs, directory: bool) -> Result<PathBuf> {
     if output.exists() && !args.force {
         bail!("{} is there already; --force replaces it", output.display());
     }
+    if output.exists() && !mverify::trust::is_bundle_name(&output) && !is_bundle(&output) {
+        bail!("{} is no signature, and --force replaces nothing else: name another file with -o", output.display());
+    }
     Ok(output)
 }
 
@@ -177,14 +185,15 @@ fn is_bundle(path: &Path) -> bool {
     small && std::fs::read(path).is_ok_and(|text| mverify::trust::Bundle::parse(&text).is_ok())
 }
 
+/// The directory that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The name of the signature below the model, where it lies there.
 fn own_name(model: &Path, output: &Path) -> Option<String> {
     let model = std::fs::canonicalize(model).ok()?;
-    let folder = match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let folder = std::fs::canonicalize(folder).ok()?;
+    let folder = std::fs::canonicalize(folder_of(output)).ok()?;
     let path = folder.join(output.file_name()?);
     path.strip_prefix(model).ok()?.to_str().map(str::to_owned)
 }
@@ -268,12 +277,8 @@ fn parts(cut: &Sharded, len: u64) -> Option<Vec<Shard>> {
 fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     if !replace {
-        use std::io::Write;
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).with_context(cannot)?;
         return file.write_all(bytes).with_context(cannot);
     }
-    let mut beside = path.to_owned().into_os_string();
-    beside.push(".new");
-    std::fs::write(&beside, bytes).with_context(cannot)?;
-    std::fs::rename(&beside, path).with_context(cannot)
+    super::replace::replace(path, bytes)
 }

@@ -12,7 +12,7 @@ use mverify::manifest::Tolerance;
 use mverify::manifest::oms::Refusal;
 use mverify::report::Summary;
 use mverify::scan::Settings;
-use mverify::source::Reach;
+use mverify::source::{FileSource, OpenOptions, Reach, ReadAt};
 use mverify::trust::{Check, How, Suffices, Trusted, verify};
 use mverify::walk::{Item, walk};
 use std::path::{Component, Path, PathBuf};
@@ -84,7 +84,9 @@ enum Says {
 
 /// What a bundle says about a file: by the file's name, or by its place below the bundle.
 fn says(bundle: &Path, file: &Path) -> Says {
-    let Ok(text) = std::fs::read(bundle) else { return Says::One };
+    let options = OpenOptions { max_file_bytes: mverify::trust::MOST_BYTES, ..OpenOptions::default() };
+    let Ok(source) = FileSource::open(bundle, &options) else { return Says::One };
+    let Ok(text) = source.copy(0..source.len()) else { return Says::One };
     let how = How { allow_legacy: true, now: now() };
     let own = file.file_name().and_then(|name| name.to_str());
     let below = bundle.parent().and_then(|directory| file.strip_prefix(directory).ok()).and_then(Path::to_str);

@@ -32,7 +32,7 @@ pub struct Source<'m> {
 }
 
 /// Names with which loaders go by the name, whatever the content.
-const LOADED_BY_NAME: [&str; 44] = [
+const LOADED_BY_NAME: [&str; 76] = [
     "py",
     "pyc",
     "pyo",
@@ -77,12 +77,47 @@ const LOADED_BY_NAME: [&str; 44] = [
     "yaml",
     "yml",
     "jinja",
+    "jinja2",
+    "xml",
+    "pbtxt",
+    "prototxt",
+    "tiktoken",
+    "model",
+    "spm",
+    "toml",
+    "cfg",
+    "ini",
+    "conf",
+    "env",
+    "ipynb",
+    "mjs",
+    "cjs",
+    "ts",
+    "php",
+    "rb",
+    "pl",
+    "r",
+    "jl",
+    "zsh",
+    "bash",
+    "fish",
+    "psm1",
+    "vbs",
+    "hta",
+    "egg",
+    "whl",
+    "xz",
+    "bz2",
+    "zst",
 ];
+/// Whole names, in lower case, that loaders, tokenizers and installers go by.
+const LOADED_NAMES: [&str; 6] = ["vocab.txt", "merges.txt", "requirements.txt", "modelfile", "dockerfile", "makefile"];
 
 /// True if loaders go by the name of this file, whatever its content.
 pub(crate) fn is_loaded_by_name(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    name.rsplit_once('.').is_some_and(|(_, ending)| LOADED_BY_NAME.contains(&ending))
+    LOADED_NAMES.contains(&name.as_str())
+        || name.rsplit_once('.').is_some_and(|(_, ending)| LOADED_BY_NAME.contains(&ending))
 }
 
 /// A comparison to be made.

@@ -99,6 +99,10 @@ pub fn gather(roots: &[PathBuf], items: &mut Vec<Item>, wanted: &Wanted, limits:
             .collect(),
         missing: Vec::new(),
         #[cfg(feature = "trust")]
+        vouched: Vec::new(),
+        #[cfg(feature = "trust")]
+        attested: 0,
+        #[cfg(feature = "trust")]
         demands: demands::Demands::new(wanted),
     };
     if let Some(digest) = wanted.sha256 {
@@ -142,6 +146,10 @@ pub(crate) fn indexes(root: &Path, paths: Vec<PathBuf>) -> (Expectations, Vec<(P
         known: items.iter().map(|item| (item.path().to_owned(), Reach::Anywhere)).collect(),
         missing: Vec::new(),
         #[cfg(feature = "trust")]
+        vouched: Vec::new(),
+        #[cfg(feature = "trust")]
+        attested: 0,
+        #[cfg(feature = "trust")]
         demands: demands::Demands::default(),
     };
     gathering.indexes(&[root.to_owned()], &items);
@@ -181,6 +189,12 @@ struct Gathering {
     known: HashMap<PathBuf, Reach>,
     /// Files that are expected and not there.
     missing: Vec<Item>,
+    /// What is signed by somebody whom the user trusts.
+    #[cfg(feature = "trust")]
+    vouched: Vec<PathBuf>,
+    /// Pairs of a file and an attestation that is not trusted.
+    #[cfg(feature = "trust")]
+    attested: usize,
     #[cfg(feature = "trust")]
     demands: demands::Demands,
 }

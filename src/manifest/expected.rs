@@ -276,6 +276,11 @@ impl Expectations {
             claims.push((source, claim));
         }
     }
+    /// Adds the only thing that a source says about a file.
+    #[cfg(feature = "trust")]
+    pub(crate) fn claim_of(&mut self, source: usize, path: PathBuf, claim: Claim) {
+        self.claims.entry(path).or_default().push((source, claim));
+    }
     /// The numbers of the sources that cover a file: that say what it must be, or let it go unlisted by the user's policy.
     pub fn covering(&self, path: &Path) -> impl Iterator<Item = usize> {
         let claims = self.claims.get(path).into_iter().flatten();

@@ -156,8 +156,10 @@ pub fn to_be_signed(root: &Path, tolerance: &Tolerance) -> Result<BTreeMap<Strin
     };
     let mut files = BTreeMap::new();
     for Place { path, kind } in places(root, &nothing, tolerance).1 {
-        if let Kind::Problem(finding) = kind {
-            return Err((path, finding.message));
+        match kind {
+            Kind::Problem(finding) => return Err((path, finding.message)),
+            Kind::Doubtful(Doubt::Git) => continue,
+            _ => {}
         }
         let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
         let name = below.or_else(|| path.file_name().map(Path::new)).and_then(Path::to_str).map(str::to_owned);
@@ -217,7 +219,9 @@ impl<'m> Walk<'_, 'm> {
                 if let Some((name, _)) = listed {
                     missing.remove(name);
                 }
-                if listed.is_none() && (self.ignored(name.as_deref()) || self.is_own(&path)) {
+                // what lies in git's own folder is not looked at, but for a link in its place
+                let link = kind.is_symlink() && name.as_deref() == Some(".git");
+                if listed.is_none() && !link && (self.ignored(name.as_deref()) || self.is_own(&path)) {
                     continue;
                 }
                 let kind = if listed.is_none() && name.as_deref().is_some_and(is_of_git) {

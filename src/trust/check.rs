@@ -106,7 +106,13 @@ impl Check<'_> {
     /// The file in the model that a manifest is about, if it is named after one and lists no other.
     fn only_about(&self, bundle: &Path, manifest: &Manifest) -> Option<PathBuf> {
         let (name, _) = manifest.only()?;
-        let own = bundle.file_name()?.to_str()?.strip_prefix(name)?.starts_with('.');
+        let bundle_name = bundle.file_name()?.to_str()?;
+        // a file without a name has that of its bundle
+        let name = match name {
+            "." => bundle_name.strip_suffix(".sig").or_else(|| bundle_name.strip_suffix(".sigstore.json"))?,
+            name => name,
+        };
+        let own = bundle_name.strip_prefix(name)?.starts_with('.');
         let file = bundle.with_file_name(name);
         (own && self.model.is_dir() && file.starts_with(self.model) && file.is_file()).then_some(file)
     }

@@ -11,6 +11,8 @@ use crate::format::Role;
 use crate::format::tensor::TensorInfo;
 use crate::inspect;
 use crate::manifest::Source;
+use crate::manifest::compare::is_loaded_by_name;
+use crate::manifest::oms::Manifest;
 use crate::manifest::range::{RangeError, VerifiedRange};
 use crate::manifest::tree::{Kind, Place, places};
 use crate::report::{Artifact, Integrity, PART_OF_FILE, Status};
@@ -39,8 +41,20 @@ impl Check<'_> {
                 if self.settings.stop.is_set() {
                     return ControlFlow::Break(());
                 }
-                let Kind::Listed { name, link, .. } = kind else { continue };
                 let part = Part { check: self, source: &source, reach: &reach, path };
+                let (name, link) = match kind {
+                    Kind::Listed { name, link, .. } => (name, link),
+                    Kind::Missing if is_loaded_by_name(&part.path) => {
+                        let finding = Finding::new(&rules::MISSING, "listed and not there");
+                        sink(part.artifact(0, Status::Missing, None, vec![finding]))?;
+                        continue;
+                    }
+                    Kind::Problem(finding) if self.lists(&part.path, &verified.manifest) => {
+                        sink(part.artifact(0, Status::NotCovered, None, vec![finding]))?;
+                        continue;
+                    }
+                    _ => continue,
+                };
                 match part.look(name, link, names) {
                     Ok(None) => looked += 1,
                     Ok(Some((found, artifact))) => {
@@ -66,6 +80,12 @@ impl Check<'_> {
         let source = named(first, verified);
         let nowhere = Part { check: self, source: &source, reach: &Reach::Anywhere, path: self.model.to_owned() };
         sink(nowhere.artifact(0, Status::NotCovered, None, vec![Finding::new(&rules::RANGE_UNPROVEN, message)]))
+    }
+
+    /// True if a manifest of the model lists what stands at `path`.
+    fn lists(&self, path: &Path, manifest: &Manifest) -> bool {
+        let below = path.strip_prefix(self.model).ok().and_then(Path::to_str);
+        below.is_some_and(|name| name.is_empty() || manifest.entries.contains_key(name))
     }
 }
 

@@ -288,6 +288,13 @@ fn single_tensors_are_proven_without_the_rest() {
         assert_eq!(tensor(&["b.weight"]).code, 1, "{way}");
         fs::write(&file, &weights[..weights.len() - 1]).unwrap();
         assert_ne!(tensor(&["a"]).code, 0, "{way}: cut");
+        // what is listed must be there, and no link, though another file had the tensor
+        fs::remove_file(&file).unwrap();
+        assert_eq!(tensor(&["layer.bias"]).code, 1, "{way}: gone");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("weights.pt", &file).unwrap();
+        assert_eq!(tensor(&["layer.bias"]).code, 1, "{way}: a link");
+        fs::remove_file(&file).unwrap();
         fs::write(&file, &weights).unwrap();
         if way == "outboard" {
             let nodes = signed.at("m/model.safetensors.obao");
@@ -477,7 +484,7 @@ fn a_check_with_a_key_scans_and_proves_the_signature() {
 }
 
 /// A bundle over a statement of provenance about these contents, by this key.
-fn attestation(key: &Path, subjects: &[(&str, &[u8])]) -> String {
+pub fn attestation(key: &Path, subjects: &[(&str, &[u8])]) -> String {
     use sha2::Digest;
     let subjects: Vec<serde_json::Value> = subjects
         .iter()

@@ -275,6 +275,117 @@ fn check_and_verify_see_the_same_additions() {
 }
 
 #[test]
+fn a_model_with_what_git_keeps_is_signed_without_it() {
+    let home = Home::new();
+    home.write("m/model.safetensors", safetensors("w"));
+    home.write("m/.gitattributes", "*.safetensors filter=lfs\n");
+    home.write("m/.gitignore", "*.tmp\n");
+    home.write("m/.github/workflows/ci.yml", "on: push\n");
+    home.write("m/.git/HEAD", "ref: refs/heads/main\n");
+    assert!(home.run(&["sign", "m", "--key", "a.key"], 0).out.contains("signed 1 file"));
+    for command in ["verify", "check"] {
+        home.run(&[command, "m", "--key", "a.key.pub"], 0);
+    }
+    home.write("m/.gitignore", "*.bin\n");
+    home.run(&["verify", "m", "--key", "a.key.pub"], 0);
+    // directories are not to be had in the place of these, by a link
+    for name in [".gitignore", ".github", ".git"] {
+        let at = home.at("m").join(name);
+        let aside = home.at("aside");
+        fs::rename(&at, &aside).unwrap();
+        for to in [".", "/etc"] {
+            std::os::unix::fs::symlink(to, &at).unwrap();
+            home.run(&["verify", "m", "--key", "a.key.pub"], 1);
+            home.run(&["check", "m", "--key", "a.key.pub"], 1);
+            fs::remove_file(&at).unwrap();
+        }
+        fs::rename(&aside, &at).unwrap();
+    }
+}
+
+#[test]
+fn a_file_is_held_against_its_own_place_in_a_manifest() {
+    let home = Home::new();
+    home.write("m/model.safetensors", safetensors("w"));
+    home.write("m/sub/model.safetensors", safetensors("v"));
+    home.run(&["sign", "m", "--key", "a.key"], 0);
+    let file = "m/sub/model.safetensors";
+    let verify = |code: i32| {
+        for command in ["verify", "check"] {
+            home.run(&[command, file, "--manifest", "m/model.sig", "--key", "a.key.pub"], code);
+            let inside = [command, "model.safetensors", "--manifest", "../model.sig", "--key", "../../a.key.pub"];
+            let run = mverify_in(&home.at("m/sub"), &inside, b"");
+            assert_eq!(run.code, code, "{}", run.out);
+        }
+    };
+    verify(0);
+    fs::copy(home.at("m/model.safetensors"), home.at(file)).unwrap();
+    verify(1);
+    // a manifest that lies elsewhere says so by the end of the path, whatever that is
+    fs::rename(home.at("m/model.sig"), home.at("elsewhere.sig")).unwrap();
+    home.run(&["verify", file, "--manifest", "elsewhere.sig", "--key", "a.key.pub"], 1);
+    home.run(&["verify", "m/model.safetensors", "--manifest", "elsewhere.sig", "--key", "a.key.pub"], 0);
+}
+
+#[test]
+fn a_manifest_is_known_however_it_is_spelled() {
+    let home = Home::new();
+    home.write("m/sub/x.txt", "words\n");
+    home.signed();
+    let whole = home.at("m/model.sig");
+    for spelled in ["m/model.sig", "./m/model.sig", "m/sub/../model.sig", whole.to_str().unwrap()] {
+        home.run(&["check", "m", "--manifest", spelled, "--key", "a.key.pub"], 0);
+    }
+    for spelled in ["model.sig", "./model.sig"] {
+        let run = mverify_in(&home.at("m"), &["check", ".", "--manifest", spelled, "--key", "../a.key.pub"], b"");
+        assert_eq!(run.code, 0, "{}", run.out);
+    }
+}
+
+#[test]
+fn each_path_needs_a_signature_of_its_own() {
+    let home = Home::new();
+    home.signed();
+    home.write("txt/vocab.txt", "words\n");
+    home.run(&["check", "m", "--key", "a.key.pub"], 0);
+    home.run(&["check", "txt", "--key", "a.key.pub"], 3);
+    home.run(&["check", "m", "txt", "--key", "a.key.pub"], 3);
+    home.run(&["check", "m/model.safetensors", "txt/vocab.txt", "--key", "a.key.pub"], 3);
+    home.run(&["check", "m", "m/model.sig", "m/config.json", "--key", "a.key.pub"], 0);
+}
+
+#[test]
+fn signing_writes_over_signatures_only() {
+    let home = Home::new();
+    home.signed();
+    home.write("mine", "mine");
+    std::os::unix::fs::symlink("../mine", home.at("m/model.sig.new")).unwrap();
+    home.run(&["sign", "m/model.safetensors", "--key", "a.key"], 0);
+    home.run(&["sign", "m/model.safetensors", "--key", "b.key", "--force"], 0);
+    for taken in ["a.key", "m/config.json", "mine"] {
+        let before = fs::read(home.at(taken)).unwrap();
+        home.run(&["sign", "m/model.safetensors", "--key", "a.key", "--force", "-o", taken], 2);
+        assert_eq!(fs::read(home.at(taken)).unwrap(), before);
+    }
+    fs::remove_file(home.at("m/model.sig.new")).unwrap();
+    fs::copy(home.at("a.key"), home.at("m/secret.pem")).unwrap();
+    let run = home.run(&["sign", "m", "--key", "m/secret.pem", "--force"], 2);
+    assert!(run.err.contains("lies in the model"), "{}", run.err);
+}
+
+#[test]
+fn attestations_by_strangers_are_not_held_against_everything() {
+    let home = Home::new();
+    for at in 0..1100 {
+        home.write(&format!("m/{at}.txt"), "words\n");
+    }
+    let line = super::oms::attestation(&home.at("a.key"), &[("x", b"x")]);
+    home.write("m/x.intoto.jsonl", format!("{line}\n").repeat(1000));
+    let run = home.run(&["m"], 3);
+    assert!(run.out.contains("more attestations by strangers"), "{}", run.out);
+}
+
+#[test]
 fn a_signature_behind_a_link_that_leads_out_says_nothing() {
     let home = Home::new();
     home.signed();

@@ -13,21 +13,24 @@ use crate::rule::{Effect, trust as rules};
 use crate::source::Reach;
 use crate::trust::signers::Signature;
 use crate::trust::{Bundle, How, MOST_BYTES, Verified, discover, is_bundle_name, lines, verify_statement};
-use crate::walk::{Item, linked_directories};
+use crate::walk::{Item, linked_directories, or_here};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Most pairs of a file and an attestation that is not trusted.
+const MOST_ATTESTED: usize = 1 << 20;
+
 impl Gathering {
     /// Takes what signed manifests say: the one that was named, or else those that lie there.
     pub(super) fn signed(&mut self, roots: &[PathBuf], items: &[Item], signers: Option<&Signers>) {
-        let named = signers.and_then(|signers| signers.bundle.clone());
         let met = items.iter().filter_map(|item| match item {
             Item::File(path, _) if is_bundle_name(path) => Some(path.clone()),
             _ => None,
         });
         let beside = roots.iter().flat_map(|root| discover(root));
         let mut bundles: BTreeSet<PathBuf> = met.chain(beside).collect();
+        let named = signers.and_then(|signers| signers.bundle.as_ref()).map(|named| as_met(named, items));
         bundles.extend(named.clone());
         // a name makes no bundle, and only bundles need not be listed
         let own: BTreeSet<PathBuf> = bundles.iter().filter(|path| self.is_bundle(path)).cloned().collect();
@@ -38,9 +41,15 @@ impl Gathering {
             let signers = signers.filter(|_| named.is_none() || is_named);
             signed |= self.bundle(bundle, is_named, signers, roots, items, &own);
         }
-        if signers.is_some() && named.is_none() && !signed {
-            let finding = Finding::new(&rules::UNTRUSTED, "no signature by whom you named was found here");
-            self.missing.extend(roots.first().map(|root| Item::Problem(root.clone(), finding)));
+        if signers.is_some() && (named.is_none() || signed) {
+            let vouched = |root: &PathBuf| {
+                own.contains(root)
+                    || self.vouched.iter().any(|place| place.starts_with(root) || root.starts_with(place))
+            };
+            let finding = || Finding::new(&rules::UNTRUSTED, "no signature by whom you named was found here");
+            let bare: Vec<Item> =
+                roots.iter().filter(|root| !vouched(root)).map(|root| Item::Problem(root.clone(), finding())).collect();
+            self.missing.extend(bare);
         }
     }
 
@@ -158,9 +167,19 @@ impl Gathering {
                 let number = self.expected.source(Source { world: World::Named, ..source });
                 self.expected.lies_in(number, path);
                 let attestation = Arc::new(attestation);
+                if signed {
+                    self.vouched.extend(roots.iter().cloned());
+                } else {
+                    self.attested = self.attested.saturating_add(items.len());
+                    if self.attested > MOST_ATTESTED {
+                        let message = "more attestations by strangers than are held against so many files";
+                        self.tell(path, Finding::new(&crate::rule::format::OVER_BUDGET, message));
+                        return;
+                    }
+                }
                 for path in items.iter().map(Item::path).filter(|path| !bundles.contains(*path)) {
                     let claim = Claim::digest(Claimed::Attested(Arc::clone(&attestation)));
-                    self.expected.claim(number, path.to_owned(), claim);
+                    self.expected.claim_of(number, path.to_owned(), claim);
                 }
                 return;
             }
@@ -169,7 +188,12 @@ impl Gathering {
             && (!signed
                 || signers.is_some_and(|signers| signers.allow_symlinks)
                 || signature.as_ref().is_some_and(|signature| signature.links));
-        match subject(path, is_named, &manifest, roots) {
+        let subject = subject(path, is_named, &manifest, roots);
+        if signed {
+            let (Subject::File(place) | Subject::Part { file: place, .. } | Subject::Directory(place)) = &subject;
+            self.vouched.push(place.clone());
+        }
+        match subject {
             Subject::File(file) => {
                 let number = self.expected.source(Source { world: World::Named, ..source });
                 self.expected.lies_in(number, path);
@@ -180,6 +204,15 @@ impl Gathering {
                     let absent = if asked { Absent::Missing } else { Absent::Ignored };
                     self.claim(number, file, claim(&manifest, expected, links), absent);
                 }
+            }
+            Subject::Part { file, names } => {
+                let number = self.expected.source(source);
+                self.expected.lies_in(number, path);
+                self.demands.signatures.extend(signature.map(|signature| (number, signature)));
+                for expected in names.iter().filter_map(|name| manifest.entries.get(name)) {
+                    self.claim(number, file.clone(), claim(&manifest, expected, links), Absent::Missing);
+                }
+                self.expected.speaks_for(number, file.parent().unwrap_or(Path::new("")));
             }
             Subject::Directory(directory) => {
                 let number = self.expected.source(source);
@@ -193,7 +226,8 @@ impl Gathering {
                 self.expected.speaks_for(number, &directory);
                 // where one bundle was named, the others are files like any other
                 let named = BTreeSet::from([path.to_owned()]);
-                self.spare(number, &directory, &manifest, items, if is_named { &named } else { bundles });
+                let bundles = if is_named { &named } else { bundles };
+                self.spare(number, &directory, &manifest, (signed, links), items, bundles);
                 if signed {
                     self.object_to_links(number, &directory, &manifest, roots);
                 }
@@ -217,6 +251,7 @@ impl Gathering {
         source: usize,
         directory: &Path,
         manifest: &Manifest,
+        (signed, links): (bool, bool),
         items: &[Item],
         bundles: &BTreeSet<PathBuf>,
     ) {
@@ -228,12 +263,12 @@ impl Gathering {
             }
             let claim = if self.may_be_unlisted(path, &below, &manifest.ignored) {
                 Claim { tolerated: true, ..Claim::default() }
-            } else if bundles.contains(path) {
+            } else if bundles.contains(path) && (!signed || !below.contains('/')) {
                 Claim::default()
             } else if is_of_git(&below) {
                 spared(path)
             } else if manifest.ignores(&below) && !is_loaded_by_name(path) {
-                Claim { unlisted: Unlisted::Inert, ..Claim::default() }
+                Claim { unlisted: Unlisted::Inert, no_link: !links, ..Claim::default() }
             } else {
                 continue;
             };
@@ -248,15 +283,25 @@ impl Gathering {
         for link in whole.into_iter().chain(inside).flat_map(linked_directories) {
             let Ok(below) = link.strip_prefix(directory) else { continue };
             let below = below.to_string_lossy();
-            if is_of_git(&below) || self.may_be_unlisted(&link, &below, &manifest.ignored) {
+            if below.starts_with(".git/") || self.may_be_unlisted(&link, &below, &manifest.ignored) {
                 continue;
             }
+            let finding = Finding::new(&rules::LINK, LINKED_DIRECTORY);
             self.expected.claim(source, link.clone(), Claim::default());
-            if self.known.insert(link.clone(), Reach::Anywhere).is_none() {
-                self.missing.push(Item::Problem(link, Finding::new(&rules::LINK, LINKED_DIRECTORY)));
+            match self.known.insert(link.clone(), Reach::Anywhere) {
+                None => self.missing.push(Item::Problem(link, finding)),
+                Some(_) => self.expected.note(&link, finding),
             }
         }
     }
+}
+
+/// A file by the path under which it was met, if it was.
+fn as_met(file: &Path, items: &[Item]) -> PathBuf {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let Some(named) = whole(file) else { return file.to_owned() };
+    let mut alike = items.iter().map(Item::path).filter(|path| path.file_name() == named.file_name());
+    alike.find(|path| whole(path).as_ref() == Some(&named)).unwrap_or(file).to_owned()
 }
 
 /// True if a text begins as a bundle does: other tools call their signatures `.sig` too.
@@ -278,6 +323,11 @@ struct By<'a> {
 /// What a bundle speaks about, by where it lies.
 enum Subject {
     File(PathBuf),
+    /// A file of a directory, and its names there: all must be what it is, should there be several.
+    Part {
+        file: PathBuf,
+        names: Vec<String>,
+    },
     Directory(PathBuf),
 }
 
@@ -287,7 +337,7 @@ fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]
         return match root.is_dir() {
             true => Subject::Directory(root.clone()),
             false if manifest.is_of(&name) => Subject::File(root.clone()),
-            false => Subject::Directory(root.parent().unwrap_or(Path::new("")).to_owned()),
+            false => Subject::Part { file: root.clone(), names: names_of(root, bundle, manifest) },
         };
     }
     let directory = bundle.parent().unwrap_or(Path::new(""));
@@ -302,6 +352,27 @@ fn subject(bundle: &Path, is_named: bool, manifest: &Manifest, roots: &[PathBuf]
         Some(root) => Subject::Directory(root.clone()),
         None => Subject::Directory(directory.to_owned()),
     }
+}
+
+/// Files of a manifest that are looked for to tell whether a directory is its model.
+const LOOKED_FOR: usize = 64;
+
+/// The names that a file has in a manifest: by its place below the bundle, or below what lies beside that under its name,
+/// where that is the model. Else every name with which the path ends.
+fn names_of(file: &Path, bundle: &Path, manifest: &Manifest) -> Vec<String> {
+    let whole = |path: &Path| std::fs::canonicalize(or_here(path)).ok();
+    let above = |path: &Path| path.parent().map_or_else(|| whole(Path::new("")), whole);
+    let (Some(folder), Some(name), Some(lies_in)) = (above(file), file.file_name(), above(bundle)) else {
+        return Vec::new();
+    };
+    let file = folder.join(name);
+    let beside = bundle.file_stem().map(|stem| lies_in.join(stem)).filter(|beside| beside.is_dir());
+    let is_model = |base: &&PathBuf| manifest.entries.keys().take(LOOKED_FOR).any(|name| base.join(name).exists());
+    let bases = [beside, Some(lies_in)];
+    if let Some(below) = bases.iter().flatten().filter(is_model).find_map(|base| file.strip_prefix(base).ok()) {
+        return below.to_str().map(str::to_owned).into_iter().collect();
+    }
+    manifest.entries.keys().filter(|name| file.ends_with(name)).cloned().collect()
 }
 
 /// What a manifest says of one file.
