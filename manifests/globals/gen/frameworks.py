@@ -113,7 +113,7 @@ FRAMEWORKS = {
     "accelerate": dict(walk="accelerate", skip="accelerate.commands accelerate.test_utils", dist=["accelerate"], native="", functions=""),
     "peft": dict(walk="peft", skip="peft.import_utils", dist=["peft"], native="", functions="peft.tuners"),
     "diffusers": dict(walk="diffusers", skip="diffusers.commands diffusers.utils.dynamic_modules_utils diffusers.modular_pipelines", dist=["diffusers"], native="", functions=""),
-    "timm": dict(walk="timm", skip="", dist=["timm"], native="", functions="timm.layers timm.models timm.data"),
+    "timm": dict(walk="timm", skip="", dist=["timm"], native="", functions="timm.layers timm.models timm.data.auto_augment timm.data.mixup timm.data.random_erasing timm.data.transforms"),
     "torchvision": dict(walk="torchvision", skip="torchvision.datasets torchvision.io torchvision.prototype", dist=["torchvision"], native="", functions="torchvision.transforms torchvision.ops torchvision.models"),
     "sentence_transformers": dict(walk="sentence_transformers", skip="", dist=["sentence-transformers"], native="", functions="sentence_transformers.util sentence_transformers.losses"),
     "lightning": dict(walk="lightning pytorch_lightning lightning_fabric lightning_utilities", skip="lightning.pytorch.cli lightning.fabric.cli lightning.app pytorch_lightning.cli",
