@@ -26,6 +26,8 @@ const MAX_TEMPLATE: u64 = 1 << 22;
 const MAX_ALIGNMENT: u64 = 1 << 16;
 /// Arrays within arrays; llama.cpp reads none.
 const MAX_DEPTH: u32 = 4;
+/// Room is made at once for as many entries as are stated, up to this number.
+const MOST_AT_ONCE: usize = 1 << 18;
 /// Dimensions of a tensor, as in ggml.
 const MAX_DIMENSIONS: u32 = 4;
 
@@ -122,11 +124,15 @@ impl Parser<'_, '_> {
         }
         let entries = tensors.saturating_add(keys);
         self.budget.entries(entries).map_err(|spent| Refusal::Spent(spent, 8))?;
-        let mut seen = HashSet::new();
+        // room for all of them: as many as are stated have room in the file, and a set that grows reads every name again
+        let room = |stated: u64| usize::try_from(stated).unwrap_or_default().min(MOST_AT_ONCE);
+        self.outline.values.reserve(room(keys));
+        let mut seen = HashSet::with_capacity(room(keys));
         for _ in 0..keys {
             self.key_value(&mut seen)?;
         }
-        let mut seen = HashSet::new();
+        self.outline.tensors.reserve(room(tensors));
+        let mut seen = HashSet::with_capacity(room(tensors));
         for _ in 0..tensors {
             self.tensor(&mut seen)?;
         }
