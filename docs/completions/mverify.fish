@@ -29,7 +29,7 @@ complete -c mverify -n "__fish_mverify_needs_command" -l torch -d 'Answer the we
 complete -c mverify -n "__fish_mverify_needs_command" -l profile -d 'Ask what this framework\'s loader takes, with what it trusts beyond torch\'s list: accelerate, transformers-trainer, timm, deepspeed; repeatable, each has its own answer' -r
 complete -c mverify -n "__fish_mverify_needs_command" -l require -d 'Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest' -r
 complete -c mverify -n "__fish_mverify_needs_command" -l sha256 -d 'The SHA-256 that the file must have' -r
-complete -c mverify -n "__fish_mverify_needs_command" -l lock -d 'A lock that the paths must match: nothing added, missing or changed; repeatable' -r -F
+complete -c mverify -n "__fish_mverify_needs_command" -l lock -d 'A lock that the paths must match: nothing that loaders act on added, missing or changed; repeatable' -r -F
 complete -c mverify -n "__fish_mverify_needs_command" -l diff -d 'Check only what changed in the git working tree since this revision: what was committed, staged or edited, and untracked files. Lists, locks and signed manifests hold for everything: what they miss, or do not list, fails all the same, and where they changed, all that they cover is checked. PATH is `.` by default' -r
 complete -c mverify -n "__fish_mverify_needs_command" -l manifest -d 'The signed manifest, as in model.sig (default: the one found beside or inside the model)' -r -F
 complete -c mverify -n "__fish_mverify_needs_command" -l key -d 'Trust this public key (PEM; P-256, P-384 or P-521)' -r -F
@@ -94,7 +94,7 @@ complete -c mverify -n "__fish_mverify_using_subcommand check" -l torch -d 'Answ
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l profile -d 'Ask what this framework\'s loader takes, with what it trusts beyond torch\'s list: accelerate, transformers-trainer, timm, deepspeed; repeatable, each has its own answer' -r
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l require -d 'Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest' -r
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l sha256 -d 'The SHA-256 that the file must have' -r
-complete -c mverify -n "__fish_mverify_using_subcommand check" -l lock -d 'A lock that the paths must match: nothing added, missing or changed; repeatable' -r -F
+complete -c mverify -n "__fish_mverify_using_subcommand check" -l lock -d 'A lock that the paths must match: nothing that loaders act on added, missing or changed; repeatable' -r -F
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l diff -d 'Check only what changed in the git working tree since this revision: what was committed, staged or edited, and untracked files. Lists, locks and signed manifests hold for everything: what they miss, or do not list, fails all the same, and where they changed, all that they cover is checked. PATH is `.` by default' -r
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l manifest -d 'The signed manifest, as in model.sig (default: the one found beside or inside the model)' -r -F
 complete -c mverify -n "__fish_mverify_using_subcommand check" -l key -d 'Trust this public key (PEM; P-256, P-384 or P-521)' -r -F
@@ -143,7 +143,7 @@ complete -c mverify -n "__fish_mverify_using_subcommand scan" -l torch -d 'Answe
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l profile -d 'Ask what this framework\'s loader takes, with what it trusts beyond torch\'s list: accelerate, transformers-trainer, timm, deepspeed; repeatable, each has its own answer' -r
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l require -d 'Demand a proof, or fail: weights-only, weights-only>=VERSION, signature, manifest' -r
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l sha256 -d 'The SHA-256 that the file must have' -r
-complete -c mverify -n "__fish_mverify_using_subcommand scan" -l lock -d 'A lock that the paths must match: nothing added, missing or changed; repeatable' -r -F
+complete -c mverify -n "__fish_mverify_using_subcommand scan" -l lock -d 'A lock that the paths must match: nothing that loaders act on added, missing or changed; repeatable' -r -F
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l diff -d 'Check only what changed in the git working tree since this revision: what was committed, staged or edited, and untracked files. Lists, locks and signed manifests hold for everything: what they miss, or do not list, fails all the same, and where they changed, all that they cover is checked. PATH is `.` by default' -r
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l manifest -d 'The signed manifest, as in model.sig (default: the one found beside or inside the model)' -r -F
 complete -c mverify -n "__fish_mverify_using_subcommand scan" -l key -d 'Trust this public key (PEM; P-256, P-384 or P-521)' -r -F

@@ -113,7 +113,7 @@ pub struct CheckArgs {
     /// The SHA-256 that the file must have
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub sha256: Option<Digest>,
-    /// A lock that the paths must match: nothing added, missing or changed; repeatable
+    /// A lock that the paths must match: nothing that loaders act on added, missing or changed; repeatable
     #[arg(long, value_name = "FILE")]
     pub lock: Vec<PathBuf>,
     /// Check only what changed in the git working tree since this revision: what was committed, staged or edited, and
