@@ -1,11 +1,12 @@
 //! What the machine makes of imports, calls, constructions and BUILD: the place where the vetted globals decide.
 //!
 //! Import alone of a dangerous global is bad; so is any call of what is not vetted to be called, and any callable that the
-//! file does not name openly. A class that is only constructed and filled is unknown until it is vetted.
+//! file does not name openly. A class that is only constructed and filled is unknown until it is vetted; in packages of which
+//! nothing is known, what has the name of a class is taken for one.
 
 use super::globals::{self, Kind, Standing};
 use super::machine::{Machine, Step, Stop};
-use super::names::{TooMany, may_call};
+use super::names::{Name, TooMany, may_call};
 use super::shape::Fit;
 use super::value::{NOBODY, Node, Shape, Value};
 use crate::finding::Finding;
@@ -371,8 +372,12 @@ impl Machine<'_, '_, '_> {
     // ---- helpers
 
     fn accuse_call(&mut self, id: u32) {
-        let dangerous = self.names.get(id).is_some_and(|n| matches!(n.standing, Standing::Dangerous(_)));
-        let rule = if dangerous { &rules::DANGEROUS_GLOBAL } else { &rules::UNVETTED_CALL };
+        let rule = match self.names.get(id).map(|name| name.standing) {
+            Some(Standing::Dangerous(_)) => &rules::DANGEROUS_GLOBAL,
+            // nobody knows its package: it may be a class of the user's own
+            Some(Standing::Unvetted) if self.names.get(id).is_some_and(Name::constructs) => &rules::UNVETTED_GLOBAL,
+            _ => &rules::UNVETTED_CALL,
+        };
         let first = self.names.get_mut(id).is_some_and(|name| !std::mem::replace(&mut name.call_reported, true));
         if first {
             self.accuse(rule, id, "is called while loading");

@@ -133,6 +133,20 @@ impl Name {
     pub fn freely_callable(&self) -> bool {
         self.vetted().is_some_and(|v| may_call(v) && v.shape.is_none())
     }
+    /// True if it has the name of a class (PEP 8: it begins with a capital), or of a private function by which a library
+    /// makes its objects again when they are loaded.
+    pub fn constructs(&self) -> bool {
+        let is_class = |part: &str| part.trim_start_matches('_').starts_with(|first: char| first.is_ascii_uppercase());
+        let remakes = ["unpickle", "reconstruct", "rebuild", "recreate"];
+        // no library lies in a script
+        if self.module == "__main__" {
+            return false;
+        }
+        self.name.split('.').all(is_class)
+            || (self.name.starts_with('_')
+                && !self.name.contains('.')
+                && remakes.iter().any(|word| self.name.contains(word)))
+    }
     /// True if it is a class that may be constructed.
     pub fn is_class(&self) -> bool {
         self.vetted().is_some_and(|v| v.kind == Kind::Class)

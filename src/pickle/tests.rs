@@ -106,6 +106,23 @@ fn what_libraries_keep_beside_weights_is_ok() {
 }
 
 #[test]
+fn in_an_unknown_package_a_class_may_be_made_and_no_function_called() {
+    let call = |name: &str| {
+        [b"\x80\x04X\x03\0\0\0libX", &[name.len() as u8, 0, 0, 0][..], name.as_bytes(), b"\x93)R."].concat()
+    };
+    for name in ["Net", "_Net", "Outer.Inner", "_unpickle", "_reconstruct_unit"] {
+        let pickle = call(name);
+        finds(&pickle, &rules::UNVETTED_GLOBAL);
+        assert_eq!(verdict(&pickle), Verdict::Unknown, "{name}");
+    }
+    for name in ["run", "load_model", "rebuild", "state.clear", "state.Clear", "Net.from_url", "_exec"] {
+        finds(&call(name), &rules::UNVETTED_CALL);
+    }
+    // of a package whose table is complete every name is known
+    finds(b"\x80\x02cnumpy\nNoSuchClass\n)R.", &rules::UNVETTED_CALL);
+}
+
+#[test]
 fn changing_a_class_or_module_is_bad() {
     finds(b"\x80\x02ccollections\nOrderedDict\n}b.", &rules::MISUSED);
     finds(b"\x80\x02ccollections\nOrderedDict\nNNs.", &rules::MISUSED);

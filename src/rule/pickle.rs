@@ -13,7 +13,7 @@ rules! {
         why: "What would be called or imported is worked out while loading, or reached through the attributes of another name, so the file does not say it openly. Honest writers never need that; exploits do, to get past scanners.",
         todo: "Do not load this file.", fixture: "pickle/computed_name.pkl";
     UNVETTED_GLOBAL = "MV-PKL-004" Medium Unvetted, "an unvetted class is named",
-        why: "The pickle imports this name and perhaps fills an instance of it, but does not call it. Importing runs the module, and its __setstate__ runs on data from the file; mverify knows neither.",
+        why: "The pickle imports this name, and perhaps makes an instance of it. Importing runs the module, and its constructor or __setstate__ runs on data from the file; mverify knows neither. In packages that mverify does not know, what has the name of a class is taken for one.",
         todo: "Look at the class. If you trust it, vouch for it in mverify.toml or choose the profile of its framework with --profile.", fixture: "pickle/main_class.pkl";
     MISUSED = "MV-PKL-005" High Bad, "a vetted global is used in a way that is not vetted",
         why: "The name is harmless the way libraries write it, but not with these arguments or on this object: getattr reaches anything, partial calls anything, BUILD on a class changes it for the whole process.",
